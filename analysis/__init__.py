@@ -1,0 +1,1 @@
+"""What the mathematics says of accumulation, and the arithmetic it speaks of."""

@@ -1,0 +1,1 @@
+"""The design-space exploration: search, evidence, configuration and the command line."""

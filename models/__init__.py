@@ -1,0 +1,1 @@
+"""What is being designed: networks, the accelerator, plans, schedules and probes."""
