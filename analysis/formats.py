@@ -22,9 +22,10 @@ class Rounding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FloatFormat:
-    """A binary floating-point format with subnormals, no infinities, saturating at its largest value.
+    """A binary floating-point format with subnormals that saturates at its largest value.
 
-    The exponent field's top code is reserved as in IEEE 754, so ``emax = bias``.
+    The exponent field's top code is reserved as in IEEE 754, so ``emax = bias``; there are no
+    infinities, because a hardware accumulator clamps.
 
     >>> FloatFormat("half", exponent_bits=5, mantissa_bits=10).largest
     Fraction(65504, 1)
@@ -88,8 +89,9 @@ def float_format(exponent_bits: int, mantissa_bits: int) -> FloatFormat:
 class Accumulator:
     """A running sum that is rounded to ``format`` after every addition of an exact product.
 
-    With ``chunk = n1`` the sum starts anew every n1 products, and the chunk sums are added, in order,
-    by an outer accumulator of the format ``outer`` (by default the inner one) with the same rounding.
+    With ``chunk = n1`` the sum starts anew every n1 products, and the chunk sums are added, in
+    order, by an outer accumulator of the format ``outer`` (by default the inner one) with the same
+    rounding.
 
     >>> Accumulator(float_format(6, 9), chunk=64).outer_format.name
     'e6m9'

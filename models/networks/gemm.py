@@ -29,7 +29,7 @@ class Gemm:
     cols: int
     length: int
     count: int
-    macs: int  #: multiply-accumulates that are not structurally zero, all ``count`` products together
+    macs: int  #: products that are not structurally zero, over all ``count`` matrices
 
     def __post_init__(self) -> None:
         sizes = (self.rows, self.cols, self.length, self.count, self.macs)
