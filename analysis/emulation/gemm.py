@@ -1,0 +1,179 @@
+"""``matmul``: choose the lane that is exact for these operands, pack, block over K, run threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.emulation.kernels import PANEL, accumulate, scan
+from analysis.formats import Accumulator, FloatFormat, Rounding
+
+Array = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
+
+#: products per pass over a panel: 64 columns of float32 then fill 256 KiB, inside a second-level cache
+_BLOCK = 1024
+#: significant bits of an exact product that a float64 holds
+_FLOAT64_BITS = 53
+
+
+class Extent(NamedTuple):
+    """What exact products need: significand bits, and exponents of the last and the first bit."""
+
+    significand: int
+    lowest: int
+    highest: int
+
+
+def product_extent(a: Array, b: Array) -> Extent:
+    """Bounds on the significand and the exponents of every exact product of ``a`` and ``b``."""
+    left, right = Extent(*scan(a)), Extent(*scan(b))
+    if min(left.significand, right.significand) < 0:
+        raise ValueError("matmul: operands must be finite normal numbers, got an infinity or a NaN")
+    return Extent(
+        left.significand + right.significand,
+        left.lowest + right.lowest,
+        left.highest + right.highest + 1,
+    )
+
+
+def fits_float32_lane(extent: Extent, inner: FloatFormat, rounding: Rounding) -> bool:
+    """Whether float32 lanes give the exact result (conditions proved in ``kernels.py``)."""
+    return (
+        rounding is Rounding.NEAREST_EVEN
+        and inner.mantissa_bits <= 21
+        and extent.significand <= 22 - inner.mantissa_bits
+        and inner.exponent_bits <= 7
+        and extent.lowest >= -149
+        and extent.highest <= 100
+    )
+
+
+def _grid64(number_format: FloatFormat, rounding: Rounding) -> tuple[Any, ...]:
+    return (
+        np.int64(number_format.mantissa_bits),
+        np.int64(number_format.emin),
+        float(number_format.largest),
+        rounding is Rounding.TOWARD_ZERO,
+    )
+
+
+def _grid32(number_format: FloatFormat) -> tuple[Any, ...]:
+    return (
+        np.float32(1.5 * 2.0 ** (23 - number_format.mantissa_bits)),
+        np.float32(2.0**number_format.emin),
+        np.float32(float(number_format.largest)),
+    )
+
+
+def _even(a: Array) -> Array:
+    """``a`` with a row of zeros more if its rows are odd in number."""
+    return np.pad(a, ((0, a.shape[0] % 2), (0, 0)))
+
+
+def _pack(b: Array, lane: type[np.floating]) -> Array:
+    """(K, N) as (⌈N/PANEL⌉, K, PANEL), padded with zeros."""
+    length, columns = b.shape
+    panels = -(-columns // PANEL)
+    padded = np.zeros((length, panels * PANEL), dtype=lane)
+    padded[:, :columns] = b
+    return np.ascontiguousarray(padded.reshape(length, panels, PANEL).swapaxes(0, 1))
+
+
+def _unpack(out: Floats, columns: int) -> Floats:
+    panels, rows, _ = out.shape
+    return out.swapaxes(0, 1).reshape(rows, panels * PANEL)[:, :columns]
+
+
+def _check(a: Array, b: Array, start: Array | None) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError(f"matmul: shapes must be (M, K) and (K, N), got {a.shape} and {b.shape}")
+    if start is not None and start.shape != (a.shape[0], b.shape[1]):
+        raise ValueError(
+            f"matmul: start must have shape {(a.shape[0], b.shape[1])}, got {start.shape}"
+        )
+
+
+def matmul(
+    a: Array,
+    b: Array,
+    accumulator: Accumulator,
+    *,
+    start: Array | None = None,
+    threads: int = 1,
+) -> Floats:
+    """``a`` (M, K) times ``b`` (K, N): exact products, summed in order of K by ``accumulator``.
+
+    Operands are float32 or float64 and are taken as they are: quantise them first. ``start`` (M, N),
+    on the accumulator's grid, is where the sums begin, so that a long K can be fed in pieces (of
+    whole chunks). The result is float64 and does not depend on ``threads``. Equal, bit for bit, to
+    :func:`analysis.emulation.reference.matmul_exact`.
+
+    >>> from analysis.formats import float_format
+    >>> ones = np.ones((1, 100), dtype=np.float32)
+    >>> matmul(ones, ones.T, Accumulator(float_format(6, 3))).tolist()  # 16 + 1 rounds to 16
+    [[16.0]]
+
+    Raises:
+        ValueError: shapes do not match, an operand is not finite, or a product has more than 53
+            significant bits.
+    """
+    _check(a, b, start)
+    if a.shape[0] > b.shape[1]:
+        # lanes run over columns: the transposed product is the same sums with longer panels
+        flipped = None if start is None else start.T
+        return matmul(b.T, a.T, accumulator, start=flipped, threads=threads).T
+    extent = product_extent(a, b)
+    if extent.significand > _FLOAT64_BITS:
+        raise ValueError(
+            f"matmul: exact products must fit {_FLOAT64_BITS} significant bits,"
+            f" got operands that need {extent.significand}"
+        )
+    return _run(a, b, accumulator, start, threads, extent)
+
+
+def _run(
+    a: Array, b: Array, accumulator: Accumulator, start: Array | None, threads: int, extent: Extent
+) -> Floats:
+    inner, rounding = accumulator.format, accumulator.rounding
+    narrow = fits_float32_lane(extent, inner, rounding)
+    lane: type[np.floating] = np.float32 if narrow else np.float64
+    inner_grid = _grid32(inner) if narrow else _grid64(inner, rounding)
+    outer_grid = _grid64(accumulator.outer_format, rounding)
+    chunk = accumulator.chunk or 0
+    rows, columns = a.shape[0], b.shape[1]
+    out = _pack(_even(np.zeros((rows, columns)) if start is None else start), np.float64)
+    left, panels = _even(a).astype(lane, order="C"), _pack(b, lane)
+    block = _BLOCK if chunk == 0 else max(1, _BLOCK // chunk) * chunk
+
+    def piece(panel: int, first_row: int, last_row: int) -> None:
+        for first in range(0, left.shape[1], block):
+            accumulate(
+                left[first_row:last_row, first : first + block],
+                panels[panel : panel + 1, first : first + block],
+                out[panel : panel + 1, first_row:last_row],
+                chunk,
+                inner_grid,
+                outer_grid,
+            )
+
+    pieces = _pieces(panels.shape[0], left.shape[0] // 2, threads)
+    if threads == 1:
+        for part in pieces:
+            piece(*part)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda part: piece(*part), pieces))
+    return _unpack(out, columns)[:rows]
+
+
+def _pieces(panels: int, pairs: int, threads: int) -> list[tuple[int, int, int]]:
+    """(panel, first row, last row): panels, each cut by row pairs so that every thread has work."""
+    cuts = max(1, min(pairs, threads))
+    edges = [2 * (pairs * cut // cuts) for cut in range(cuts + 1)]
+    return [
+        (panel, first, last)
+        for panel in range(panels)
+        for first, last in zip(edges, edges[1:], strict=False)
+    ]
