@@ -4,7 +4,7 @@ Assumed: bits beyond a GEMM's own widths are gated off, so that energy follows t
 follows the widest widths provisioned; SRAM feeds the array without stalls; GEMMs run one after
 another.
 
-Not modelled: wires inside and between PEs, clock tree, control, glitches, leakage, place and route,
-special values (NaN, infinity) beyond what the calibrating adders carry, a clock that rises as widths
-fall; activations kept on chip between layers, their stash and restore, the weight update.
+Not modelled: wires inside and between PEs, clock tree, control, glitches, leakage, place and
+route, special values (NaN, infinity) beyond what the calibrating adders carry, a clock that rises
+as widths fall; activations kept on chip between layers, their stash and restore, the weight update.
 """
