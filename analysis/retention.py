@@ -1,5 +1,7 @@
-"""Variance retention of a partial sum: Sakr et al., "Accumulation Bit-Width Scaling for
-Ultra-Low Precision Training of Deep Networks", ICLR 2019 (arXiv 1901.06588).
+"""Variance retention of a partial sum, as published by Sakr et al. (ICLR 2019).
+
+"Accumulation Bit-Width Scaling for Ultra-Low Precision Training of Deep Networks", arXiv
+1901.06588.
 
 The published formulas, unchanged: Lemma 1 (full swamping), Theorem 1 (full and partial swamping),
 the chunked corollary, sparsity, and the suitability test v(n) < 50. Notation of the paper:
@@ -62,7 +64,7 @@ def _gram_rule(length: int) -> tuple[Floats, Floats]:
     k = np.arange(1, _NODES, dtype=np.float64)
     off_diagonal = np.sqrt(k**2 * (float(length) ** 2 - k**2) / (4 * (4 * k**2 - 1)))
     nodes, vectors = eigh_tridiagonal(np.zeros(_NODES), off_diagonal)
-    return nodes, length * vectors[0] ** 2
+    return nodes.astype(np.float64), length * np.asarray(vectors, dtype=np.float64)[0] ** 2
 
 
 _RULES = [_gram_rule(2**level) for level in range(5, _LEVELS)]
@@ -96,7 +98,7 @@ def _full_swamping_sums(swamp: float, n: int, alpha: float) -> tuple[float, floa
     """Σ (n−i+α) q_i and Σ q_i over max(2, ⌊α⌋+1) ≤ i ≤ n−1, from n downwards."""
     lost = 0.0
     mass = 0.0
-    first = max(2, int(math.floor(min(alpha, float(n)))) + 1)
+    first = max(2, math.floor(min(alpha, float(n))) + 1)
     end = n
     while end > first:
         level = _run_level(first, end, n)
@@ -183,8 +185,8 @@ def _chunks(chunk: IntLike) -> npt.NDArray[np.int64]:
 def variance_retention_full_swamping(m_acc: IntLike, n: IntLike) -> Any:
     """VRR when only full swamping loses anything: Lemma 1. Arrays broadcast.
 
-    >>> variance_retention_full_swamping(8, 1)
-    1.0
+    >>> variance_retention_full_swamping([8, 9], 1).tolist()
+    [1.0, 1.0]
     """
     return 1.0 - _lemma(_widths(m_acc), _lengths(n))
 
@@ -192,8 +194,8 @@ def variance_retention_full_swamping(m_acc: IntLike, n: IntLike) -> Any:
 def variance_retention(m_acc: IntLike, m_p: IntLike, n: IntLike) -> Any:
     """VRR = Var(computed sum)/Var(exact sum), in (0, 1]: Theorem 1. Arrays broadcast.
 
-    >>> variance_retention(8, 5, 1)
-    1.0
+    >>> variance_retention([8, 9], 5, 1).tolist()
+    [1.0, 1.0]
 
     Raises:
         ValueError: m_acc or m_p not in 1..60, or n not in 1..2^40.
@@ -244,7 +246,7 @@ def log_variance_lost(m_acc: IntLike, m_p: IntLike, n: IntLike) -> Any:
 def log_variance_lost_chunked(
     m_acc: IntLike, m_p: IntLike, n: IntLike, chunk: IntLike, *, density: float = 1.0
 ) -> Any:
-    """The larger ln v of the two stages of a chunked sum (acceptance stage by stage is our reading).
+    """The larger ln v of the two stages of a chunked sum; taking them one by one is our reading.
 
     With chunk ≥ n there is one stage, of ⌈density·n⌉ products. Arrays broadcast.
     """
@@ -278,14 +280,16 @@ def min_accumulator_bits(
     """Least m_acc with v < cutoff, for one sum of n products or for both stages of a chunked one.
 
     >>> min_accumulator_bits(4608, 5), min_accumulator_bits(4608, 5, chunk=64)
-    (9, 5)
+    (9, 4)
 
     Raises:
         ValueError: a number is out of its range, or no width up to 60 bits meets the cutoff.
     """
     check_cutoff(cutoff)
     stage = n if chunk is None else chunk
-    return _least_width(lambda m: log_variance_lost_chunked(m, m_p, n, stage, density=density), cutoff)
+    return _least_width(
+        lambda m: log_variance_lost_chunked(m, m_p, n, stage, density=density), cutoff
+    )
 
 
 def _least_width(log_lost: Callable[[int], float], cutoff: float) -> int:

@@ -61,4 +61,4 @@ def quantize(
     to_grid = number_format.mantissa_bits - binade
     round_integers = np.rint if rounding is Rounding.NEAREST_EVEN else np.trunc
     rounded = np.ldexp(round_integers(np.ldexp(values, to_grid)), -to_grid)
-    return np.clip(rounded, -largest, largest)
+    return np.asarray(np.clip(rounded, -largest, largest))

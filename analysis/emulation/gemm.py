@@ -1,6 +1,7 @@
 """``matmul``: choose the lane that is exact for these operands, pack, block over K, run threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +11,8 @@ from analysis.emulation.kernels import PANEL, accumulate, scan
 from analysis.formats import Accumulator, FloatFormat, Rounding
 
 Array = npt.NDArray[np.floating]
-Floats = npt.NDArray[np.float64]
 
-#: products per pass over a panel: 64 columns of float32 then fill 256 KiB, inside a second-level cache
+#: products per pass over a panel: 64 columns of float32 are then 256 KiB, a second-level cache
 _BLOCK = 1024
 #: significant bits of an exact product that a float64 holds
 _FLOAT64_BITS = 53
@@ -38,33 +38,45 @@ def product_extent(a: Array, b: Array) -> Extent:
     )
 
 
-def fits_float32_lane(extent: Extent, inner: FloatFormat, rounding: Rounding) -> bool:
-    """Whether float32 lanes give the exact result (conditions proved in ``kernels.py``)."""
-    return (
-        rounding is Rounding.NEAREST_EVEN
-        and inner.mantissa_bits <= 21
-        and extent.significand <= 22 - inner.mantissa_bits
+class Way(NamedTuple):
+    """A lane, and the grid on which one step rounds in it (see ``kernels.py``)."""
+
+    lane: type[np.floating]
+    grid: tuple[Any, ...]
+
+
+def odd_grid(number_format: FloatFormat, rounding: Rounding, lane: type[np.floating]) -> Any:
+    """(m, emin, exponent mask, twice the bias, as words of the lane; largest; truncate?)."""
+    narrow = lane is np.float32
+    word, fraction, bias = (np.int32, 23, 127) if narrow else (np.int64, 52, 1023)
+    fields = (number_format.mantissa_bits, number_format.emin + bias, 2 * bias + 1, 2 * bias)
+    words = tuple(word(field << fraction) for field in fields)
+    return (*words, lane(float(number_format.largest)), rounding is Rounding.TOWARD_ZERO)
+
+
+def nearest_grid(number_format: FloatFormat) -> Any:
+    """(1.5·2^(23−m), 2^emin, largest) in float32."""
+    magic = 1.5 * 2.0 ** (23 - number_format.mantissa_bits)
+    floor = 2.0**number_format.emin
+    return (np.float32(magic), np.float32(floor), np.float32(float(number_format.largest)))
+
+
+def choose_way(extent: Extent, inner: FloatFormat, rounding: Rounding) -> Way:
+    """The fastest step that is exact for these products (conditions proved in ``kernels.py``)."""
+    m = inner.mantissa_bits
+    # the last three keep every product, sum and scaled sum inside the exponents of float32
+    in_float32 = (
+        extent.significand <= 24
+        and m <= 21
         and inner.exponent_bits <= 7
         and extent.lowest >= -149
         and extent.highest <= 100
     )
-
-
-def _grid64(number_format: FloatFormat, rounding: Rounding) -> tuple[Any, ...]:
-    return (
-        np.int64(number_format.mantissa_bits),
-        np.int64(number_format.emin),
-        float(number_format.largest),
-        rounding is Rounding.TOWARD_ZERO,
-    )
-
-
-def _grid32(number_format: FloatFormat) -> tuple[Any, ...]:
-    return (
-        np.float32(1.5 * 2.0 ** (23 - number_format.mantissa_bits)),
-        np.float32(2.0**number_format.emin),
-        np.float32(float(number_format.largest)),
-    )
+    if not in_float32:
+        return Way(np.float64, odd_grid(inner, rounding, np.float64))
+    if rounding is Rounding.NEAREST_EVEN and extent.significand <= min(m + 1, 22 - m):
+        return Way(np.float32, nearest_grid(inner))
+    return Way(np.float32, odd_grid(inner, rounding, np.float32))
 
 
 def _even(a: Array) -> Array:
@@ -81,7 +93,7 @@ def _pack(b: Array, lane: type[np.floating]) -> Array:
     return np.ascontiguousarray(padded.reshape(length, panels, PANEL).swapaxes(0, 1))
 
 
-def _unpack(out: Floats, columns: int) -> Floats:
+def _unpack(out: Array, columns: int) -> Array:
     panels, rows, _ = out.shape
     return out.swapaxes(0, 1).reshape(rows, panels * PANEL)[:, :columns]
 
@@ -102,13 +114,13 @@ def matmul(
     *,
     start: Array | None = None,
     threads: int = 1,
-) -> Floats:
+) -> Array:
     """``a`` (M, K) times ``b`` (K, N): exact products, summed in order of K by ``accumulator``.
 
-    Operands are float32 or float64 and are taken as they are: quantise them first. ``start`` (M, N),
-    on the accumulator's grid, is where the sums begin, so that a long K can be fed in pieces (of
-    whole chunks). The result is float64 and does not depend on ``threads``. Equal, bit for bit, to
-    :func:`analysis.emulation.reference.matmul_exact`.
+    Operands are float32 or float64 and are taken as they are: quantise them first. ``start``
+    (M, N), on the accumulator's grid, is where the sums begin, so that a long K can be fed in
+    pieces (of whole chunks). The result is float64 and does not depend on ``threads``. Equal, bit
+    for bit, to :func:`analysis.emulation.reference.matmul_exact`.
 
     >>> from analysis.formats import float_format
     >>> ones = np.ones((1, 100), dtype=np.float32)
@@ -135,12 +147,10 @@ def matmul(
 
 def _run(
     a: Array, b: Array, accumulator: Accumulator, start: Array | None, threads: int, extent: Extent
-) -> Floats:
+) -> Array:
     inner, rounding = accumulator.format, accumulator.rounding
-    narrow = fits_float32_lane(extent, inner, rounding)
-    lane: type[np.floating] = np.float32 if narrow else np.float64
-    inner_grid = _grid32(inner) if narrow else _grid64(inner, rounding)
-    outer_grid = _grid64(accumulator.outer_format, rounding)
+    lane, inner_grid = choose_way(extent, inner, rounding)
+    outer_grid = odd_grid(accumulator.outer_format, rounding, np.float64)
     chunk = accumulator.chunk or 0
     rows, columns = a.shape[0], b.shape[1]
     out = _pack(_even(np.zeros((rows, columns)) if start is None else start), np.float64)
@@ -172,8 +182,4 @@ def _pieces(panels: int, pairs: int, threads: int) -> list[tuple[int, int, int]]
     """(panel, first row, last row): panels, each cut by row pairs so that every thread has work."""
     cuts = max(1, min(pairs, threads))
     edges = [2 * (pairs * cut // cuts) for cut in range(cuts + 1)]
-    return [
-        (panel, first, last)
-        for panel in range(panels)
-        for first, last in zip(edges, edges[1:], strict=False)
-    ]
+    return [(panel, first, last) for panel in range(panels) for first, last in pairwise(edges)]

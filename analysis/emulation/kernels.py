@@ -1,23 +1,27 @@
-"""Compiled accumulation: one exact step per format of lane, one loop nest over panels.
+"""Compiled accumulation: exact steps on SIMD lanes, and one loop nest over panels.
 
-Why each step is exact. Let the accumulator keep m fraction bits, let the product have a significand
-of at most q bits, and let the lane (float32 or float64) keep F bits (24 or 53).
+Why each step is exact. The accumulator keeps m fraction bits, the product has a significand of at
+most q bits, and a lane (float32 or float64) keeps F bits (24 or 53).
 
-*Nearest in float32 lanes.* t = fl(s + p) is rounded a second time to m bits. The two roundings
-together equal one if q ≤ F − m − 2: either s + p fits the lane, and the first rounding does nothing;
-or the last bit of p lies below the lane's grid, at most 2^(E−F) for a sum of binade E, and then
-|p| < 2^q · 2^(E−F) ≤ 2^(E−m−2), a quarter of the accumulator's ulp. The exact sum is then less than
-a quarter ulp from s, which is on the grid (in the lower binade, if p takes the sum there, less than
-half of that binade's ulp by the same count), t lies on the same side of the midpoint, and both
-round to s. The second rounding adds and subtracts 1.5·2^(E+23−m), whose own ulp in float32 is the
-accumulator's; it needs m ≤ 21 so that the sum stays in that binade. E is at least emin, which is
-the rule for subnormals.
+*Any rounding: sum to odd.* s + p is formed with its error by the two-sum of Knuth; where the error
+is not zero, the sum is taken toward zero and its last bit set ("round to odd"). A value rounded to
+odd with two bits to spare, F ≥ m + 3, rounds to m fraction bits in any direction as the exact value
+does (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using
+rounding to odd", IEEE Transactions on Computers 57(4), 2008). The product must be exact: q ≤ F. A
+power of two then brings the accumulator's grid to the integers, where one operation rounds.
 
-*Any rounding in float64 lanes.* s + p is formed with its error by the two-sum of Knuth; where the
-error is not zero the last bit of the sum is forced to 1 in the direction of the error ("round to
-odd"). A value rounded to odd with at least two bits to spare rounds to m bits as the exact one does,
-in every direction (Boldo and Melquiond 2008, "Emulation of FMA and correctly rounded sums"). This
-needs an exact product (q ≤ 53) and nothing else.
+*Nearest, when products are narrow: sum twice rounded.* t = fl(s + p), then t to m bits. The two
+roundings equal one if q ≤ min(m + 1, F − m − 2). If s + p fits the lane, the first does nothing.
+Else, with E the binade of s + p, one of the two has a last bit below the lane's grid 2^(E−F+1):
+
+- p has. Then |p| < 2^q · 2^(E−F) ≤ 2^(E−m−2), a quarter of the accumulator's ulp there, so s + p is
+  within half an ulp of s, which is on the grid, strictly, and so is t: both round to s.
+- s has. Then |s| < 2^(m+1) · 2^(E−F), small against p, and p alone is on the accumulator's grid
+  because q ≤ m + 1: both round to p. (A wider p can lie on a midpoint that only s, too small for
+  the lane, would break: 2^−30 + 4.25 at m = 3 is 4.5, but 4.25 alone is 4.)
+
+The second rounding adds and subtracts 1.5 · 2^(E+23−m), whose own ulp is the accumulator's; m ≤ 21
+keeps that sum in its binade. E is at least emin, which is the rule for subnormals.
 
 No fastmath anywhere: LLVM then neither reorders nor contracts.
 """
@@ -35,59 +39,82 @@ _EXPONENT64 = np.int64(0x7FF0000000000000)
 _EXPONENT32 = np.int32(0x7F800000)
 
 
+def _bits(value: Any) -> Any:
+    """The word of a lane's value."""
+    raise TypeError("compiled code only")
+
+
+def _value(bits: Any) -> Any:
+    """The lane's value of a word."""
+    raise TypeError("compiled code only")
+
+
+def _like(number: Any, bits: Any) -> Any:
+    """``number`` as wide as ``bits``: numba widens int32 sums to 64 bits, which halves the lanes."""
+    raise TypeError("compiled code only")
+
+
+def _step(s: Any, x: Any, y: Any, grid: Any) -> Any:
+    """s + x·y on the grid; the type of ``grid`` picks the way."""
+    raise TypeError("compiled code only")
+
+
+@overload(_bits, strict=False)  # strict compares annotations, which numba's lambdas cannot have
+def _bits_of(value: Any) -> Any:
+    if value == types.float32:
+        return lambda value: np.float32(value).view(np.int32)
+    return lambda value: np.float64(value).view(np.int64)
+
+
+@overload(_value, strict=False)
+def _value_of(bits: Any) -> Any:
+    if bits == types.int32:
+        return lambda bits: np.int32(bits).view(np.float32)
+    return lambda bits: np.int64(bits).view(np.float64)
+
+
+@overload(_like, strict=False)
+def _like_of(number: Any, bits: Any) -> Any:
+    if bits == types.int32:
+        return lambda number, bits: np.int32(number)
+    return lambda number, bits: np.int64(number)
+
+
 @njit(cache=True)
-def _nearest32(t: Any, grid: Any) -> Any:
+def _sum_to_odd(s: Any, p: Any) -> Any:
+    total = s + p
+    virtual = total - s
+    error = (s - (total - virtual)) + (p - virtual)
+    bits = _bits(total)
+    inexact = error != 0.0
+    away = inexact & ((bits ^ _bits(error)) < 0)  # signs differ: the sum was rounded up
+    return _value(_like(_like(bits - away, bits) | inexact, bits))
+
+
+@njit(cache=True)
+def _round(t: Any, grid: Any) -> Any:
+    """``t`` to the grid 2^(max(its binade, emin) − m) that ``odd_grid`` in ``gemm.py`` packs."""
+    mantissa, floor, mask, twice_bias, largest, truncate = grid
+    ulp = _like(max(_bits(t) & mask, floor) - mantissa, floor)
+    steps = t * _value(_like(twice_bias - ulp, floor))
+    whole = np.trunc(steps) if truncate else np.rint(steps)
+    return min(max(whole * _value(ulp), -largest), largest)
+
+
+@njit(cache=True)
+def _round_nearest32(t: Any, grid: Any) -> Any:
     """``t`` to nearest even; ``grid`` = (1.5·2^(23−m), 2^emin, largest), all float32."""
     magic, floor, largest = grid
     binade = np.int32(np.float32(t).view(np.int32) & _EXPONENT32).view(np.float32)
     shift = max(binade, floor) * magic
-    rounded = (t + shift) - shift
-    return min(max(rounded, -largest), largest)
+    return min(max((t + shift) - shift, -largest), largest)
 
 
-@njit(cache=True)
-def _add_to_odd(s: Any, p: Any) -> Any:
-    """s + p rounded to odd in float64."""
-    total = s + p
-    virtual = total - s
-    error = (s - (total - virtual)) + (p - virtual)
-    bits = np.float64(total).view(np.int64)
-    step = _ONE if (error > 0.0) == (total > 0.0) else -_ONE
-    inexact_even = (error != 0.0) & ((bits & _ONE) == 0)
-    return np.int64(bits + (step if inexact_even else np.int64(0))).view(np.float64)
-
-
-@njit(cache=True)
-def _round64(t: Any, grid: Any) -> Any:
-    """``t`` to the grid 2^(max(its binade, emin) − m); ``grid`` = (m, emin, largest, truncate)."""
-    mantissa, emin, largest, truncate = grid
-    floor = np.int64(emin + 1023) << np.int64(52)
-    ulp = max(np.float64(t).view(np.int64) & _EXPONENT64, floor) - (mantissa << np.int64(52))
-    steps = t * np.int64((np.int64(2046) << np.int64(52)) - ulp).view(np.float64)
-    whole = np.trunc(steps) if truncate else np.rint(steps)
-    return min(max(whole * np.int64(ulp).view(np.float64), -largest), largest)
-
-
-@njit(cache=True)
-def _step32(s: Any, x: Any, y: Any, grid: Any) -> Any:
-    return _nearest32(s + x * y, grid)
-
-
-@njit(cache=True)
-def _step64(s: Any, x: Any, y: Any, grid: Any) -> Any:
-    return _round64(_add_to_odd(s, x * y), grid)
-
-
-def _step(s: Any, x: Any, y: Any, grid: Any) -> Any:
-    """s + x·y rounded; the lane's type picks the way."""
-    raise TypeError("compiled code only")
-
-
-@overload(_step, strict=False)  # annotations differ, names do not
-def _pick_step(s: Any, x: Any, y: Any, grid: Any) -> Any:
-    if s == types.float32:
-        return lambda s, x, y, grid: _step32(s, x, y, grid)
-    return lambda s, x, y, grid: _step64(s, x, y, grid)
+@overload(_step, strict=False)
+def _step_of(s: Any, x: Any, y: Any, grid: Any) -> Any:
+    if isinstance(grid, types.UniTuple):
+        return lambda s, x, y, grid: _round_nearest32(s + x * y, grid)
+    return lambda s, x, y, grid: _round(_sum_to_odd(s, x * y), grid)
 
 
 @njit(cache=True)
@@ -97,7 +124,7 @@ def _store(total: Any, sums: Any, chunk: int, outer: Any) -> None:
         if chunk == 0:
             total[j] = sums[j]
         else:
-            total[j] = _round64(_add_to_odd(total[j], np.float64(sums[j])), outer)
+            total[j] = _round(_sum_to_odd(total[j], np.float64(sums[j])), outer)
 
 
 @njit(cache=True, nogil=True)
@@ -130,12 +157,14 @@ def accumulate(a: Any, panels: Any, out: Any, chunk: int, inner: Any, outer: Any
 
 @njit(cache=True, nogil=True)
 def scan(x: Any) -> tuple[int, int, int]:
-    """(significand bits, exponent of the last bit, exponent of the first bit) over ``x``, float64.
+    """(significand bits, exponent of the last bit, exponent of the first bit) over ``x``.
 
-    The widest, the lowest and the highest of the non-zero values; (0, 0, 0) where there is none, and
-    (−1, 0, 0) where a value is infinite, NaN, or subnormal in float64.
+    The widest, the lowest and the highest of the non-zero values; (0, 0, 0) where there is none,
+    and (−1, 0, 0) where a value is infinite, NaN, or subnormal in float64.
     """
-    significand, lowest, highest = 0, 1 << 20, -(1 << 20)
+    significand: Any = 0
+    lowest: Any = 1 << 20
+    highest: Any = -(1 << 20)
     for value in x.flat:
         bits = np.float64(value).view(np.int64)
         field = (bits & _EXPONENT64) >> np.int64(52)
