@@ -74,7 +74,8 @@ def choose_way(extent: Extent, inner: FloatFormat, rounding: Rounding) -> Way:
     )
     if not in_float32:
         return Way(np.float64, odd_grid(inner, rounding, np.float64))
-    if rounding is Rounding.NEAREST_EVEN and extent.significand <= min(m + 1, 22 - m):
+    narrow = m <= 11 and extent.significand <= min(m + 1, 22 - m)
+    if rounding is Rounding.NEAREST_EVEN and narrow:
         return Way(np.float32, nearest_grid(inner))
     return Way(np.float32, odd_grid(inner, rounding, np.float32))
 

@@ -11,14 +11,18 @@ rounding to odd", IEEE Transactions on Computers 57(4), 2008). The product must 
 power of two then brings the accumulator's grid to the integers, where one operation rounds.
 
 *Nearest, when products are narrow: sum twice rounded.* t = fl(s + p), then t to m bits. The two
-roundings equal one if q ≤ min(m + 1, F − m − 2). If s + p fits the lane, the first does nothing.
-Else, with E the binade of s + p, one of the two has a last bit below the lane's grid 2^(E−F+1):
+roundings equal one if q ≤ min(m + 1, F − m − 2) and 2m + 2 ≤ F. If s + p fits the lane, the first
+does nothing. Else, with E the binade of s + p, one of the two has a last bit below the lane's grid
+2^(E−F+1):
 
 - p has. Then |p| < 2^q · 2^(E−F) ≤ 2^(E−m−2), a quarter of the accumulator's ulp there, so s + p is
   within half an ulp of s, which is on the grid, strictly, and so is t: both round to s.
-- s has. Then |s| < 2^(m+1) · 2^(E−F), small against p, and p alone is on the accumulator's grid
-  because q ≤ m + 1: both round to p. (A wider p can lie on a midpoint that only s, too small for
-  the lane, would break: 2^−30 + 4.25 at m = 3 is 4.5, but 4.25 alone is 4.)
+- s has. Then |s| < 2^(m+1) · 2^(E−F) ≤ 2^(E−m−1), half the accumulator's ulp, and p alone is on its
+  grid because q ≤ m + 1: s + p rounds to p. So does t, even if it reaches the midpoint: that takes
+  2m + 2 = F, then q ≤ m, and p is the even neighbour. (A wider p can lie on a midpoint that only
+  s, too small for the lane, would break: 2^−30 + 4.25 at m = 3 is 4.5, but 4.25 alone is 4. A wider
+  s can miss a midpoint by less than the lane sees: 1 + (3·2^−13 − 2^−24) at m = 12 is 1 + 2^−12,
+  but 1 + 3·2^−13 is 1 + 2^−11.)
 
 The second rounding adds and subtracts 1.5 · 2^(E+23−m), whose own ulp is the accumulator's; m ≤ 21
 keeps that sum in its binade. E is at least emin, which is the rule for subnormals.
