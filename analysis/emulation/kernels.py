@@ -54,7 +54,10 @@ def _value(bits: Any) -> Any:
 
 
 def _like(number: Any, bits: Any) -> Any:
-    """``number`` as wide as ``bits``: numba widens int32 sums to 64 bits, which halves the lanes."""
+    """``number`` as wide as ``bits``.
+
+    numba widens int32 sums to 64 bits, which would halve the lanes.
+    """
     raise TypeError("compiled code only")
 
 
