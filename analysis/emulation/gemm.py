@@ -19,22 +19,22 @@ _FLOAT64_BITS = 53
 
 
 class Extent(NamedTuple):
-    """What exact products need: significand bits, and exponents of the last and the first bit."""
+    """What a lane must hold to carry the operands and their exact products."""
 
-    significand: int
-    lowest: int
-    highest: int
+    significand: int  #: bits of the widest product
+    lowest: int  #: least exponent of a last bit
+    highest: int  #: greatest exponent of a first bit
 
 
 def product_extent(a: Array, b: Array) -> Extent:
-    """Bounds on the significand and the exponents of every exact product of ``a`` and ``b``."""
+    """Bounds over ``a``, ``b`` and every exact product of their elements."""
     left, right = Extent(*scan(a)), Extent(*scan(b))
     if min(left.significand, right.significand) < 0:
         raise ValueError("matmul: operands must be finite normal numbers, got an infinity or a NaN")
     return Extent(
         left.significand + right.significand,
-        left.lowest + right.lowest,
-        left.highest + right.highest + 1,
+        min(left.lowest, right.lowest, left.lowest + right.lowest),
+        max(left.highest, right.highest, left.highest + right.highest + 1),
     )
 
 
@@ -64,7 +64,7 @@ def nearest_grid(number_format: FloatFormat) -> Any:
 def choose_way(extent: Extent, inner: FloatFormat, rounding: Rounding) -> Way:
     """The fastest step that is exact for these products (conditions proved in ``kernels.py``)."""
     m = inner.mantissa_bits
-    # the last three keep every product, sum and scaled sum inside the exponents of float32
+    # the last three keep operands, products, sums and scaled sums in the exponents of float32
     in_float32 = (
         extent.significand <= 24
         and m <= 21
