@@ -16,6 +16,8 @@ Array = npt.NDArray[np.floating]
 _BLOCK = 1024
 #: significant bits of an exact product that a float64 holds
 _FLOAT64_BITS = 53
+#: exponents of a product's bits that float64 holds, with room above for sums
+_FLOAT64_EXPONENTS = (-1074, 1000)
 
 
 class Extent(NamedTuple):
@@ -30,7 +32,9 @@ def product_extent(a: Array, b: Array) -> Extent:
     """Bounds over ``a``, ``b`` and every exact product of their elements."""
     left, right = Extent(*scan(a)), Extent(*scan(b))
     if min(left.significand, right.significand) < 0:
-        raise ValueError("matmul: operands must be finite normal numbers, got an infinity or a NaN")
+        raise ValueError(
+            "matmul: operands must be finite, got an infinity, a NaN or a subnormal of float64"
+        )
     return Extent(
         left.significand + right.significand,
         min(left.lowest, right.lowest, left.lowest + right.lowest),
@@ -108,6 +112,20 @@ def _check(a: Array, b: Array, start: Array | None) -> None:
         )
 
 
+def _check_extent(extent: Extent) -> None:
+    if extent.significand > _FLOAT64_BITS:
+        raise ValueError(
+            f"matmul: exact products must fit {_FLOAT64_BITS} significant bits,"
+            f" got operands that need {extent.significand}"
+        )
+    least, most = _FLOAT64_EXPONENTS
+    if extent.lowest < least or extent.highest > most:
+        raise ValueError(
+            f"matmul: bits of exact products must lie in 2^{least}..2^{most},"
+            f" got operands that need 2^{extent.lowest}..2^{extent.highest}"
+        )
+
+
 def matmul(
     a: Array,
     b: Array,
@@ -129,8 +147,8 @@ def matmul(
     [[16.0]]
 
     Raises:
-        ValueError: shapes do not match, an operand is not finite, or a product has more than 53
-            significant bits.
+        ValueError: shapes do not match, an operand is not finite, or float64 cannot hold every
+            product exactly.
     """
     _check(a, b, start)
     if a.shape[0] > b.shape[1]:
@@ -138,11 +156,7 @@ def matmul(
         flipped = None if start is None else start.T
         return matmul(b.T, a.T, accumulator, start=flipped, threads=threads).T
     extent = product_extent(a, b)
-    if extent.significand > _FLOAT64_BITS:
-        raise ValueError(
-            f"matmul: exact products must fit {_FLOAT64_BITS} significant bits,"
-            f" got operands that need {extent.significand}"
-        )
+    _check_extent(extent)
     return _run(a, b, accumulator, start, threads, extent)
 
 
