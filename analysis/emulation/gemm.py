@@ -103,13 +103,21 @@ def _unpack(out: Array, columns: int) -> Array:
     return out.swapaxes(0, 1).reshape(rows, panels * PANEL)[:, :columns]
 
 
-def _check(a: Array, b: Array, start: Array | None) -> None:
+def _check(a: Array, b: Array) -> None:
+    for operand in (a, b):
+        if operand.dtype not in (np.float32, np.float64):
+            raise TypeError(f"matmul: operands must be float32 or float64, got {operand.dtype}")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"matmul: shapes must be (M, K) and (K, N), got {a.shape} and {b.shape}")
-    if start is not None and start.shape != (a.shape[0], b.shape[1]):
-        raise ValueError(
-            f"matmul: start must have shape {(a.shape[0], b.shape[1])}, got {start.shape}"
-        )
+
+
+def _check_start(start: Array, shape: tuple[int, int], grid: FloatFormat) -> None:
+    if start.shape != shape:
+        raise ValueError(f"matmul: start must have shape {shape}, got {start.shape}")
+    significand, lowest, highest = scan(start)
+    on_grid = 0 <= significand <= grid.mantissa_bits + 1 and highest <= grid.emax
+    if not on_grid or lowest < grid.emin - grid.mantissa_bits:
+        raise ValueError(f"matmul: start must lie on the grid of {grid.name}, got values off it")
 
 
 def _check_extent(extent: Extent) -> None:
@@ -147,10 +155,13 @@ def matmul(
     [[16.0]]
 
     Raises:
-        ValueError: shapes do not match, an operand is not finite, or float64 cannot hold every
-            product exactly.
+        TypeError: an operand is neither float32 nor float64.
+        ValueError: shapes do not match, ``start`` is off the grid, an operand is not finite, or
+            float64 cannot hold every product exactly.
     """
-    _check(a, b, start)
+    _check(a, b)
+    if start is not None:
+        _check_start(start, (a.shape[0], b.shape[1]), accumulator.outer_format)
     if a.shape[0] > b.shape[1]:
         # lanes run over columns: the transposed product is the same sums with longer panels
         flipped = None if start is None else start.T
