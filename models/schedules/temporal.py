@@ -6,6 +6,7 @@ The accumulator stays as planned: it is wired for the widest operands that it wi
 import math
 from collections import Counter
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple, assert_never
 
 #: shortest schedule over which the shares of the phases are counted
@@ -52,6 +53,7 @@ def operand_bits(schedule: Schedule, m_op: int, step: int, steps: int) -> int:
             assert_never(schedule)
 
 
+@cache
 def phases(schedule: Schedule, m_op: int) -> tuple[Phase, ...]:
     """The shares of a long training run at each operand width, narrowest first.
 

@@ -1,0 +1,134 @@
+"""The Optuna study: a multi-objective, constrained search that can be stopped and gone on with.
+
+Trial k is drawn by a sampler that is seeded with (seed, k) and reads everything else from the
+study, so a search that was interrupted ends where an uninterrupted one does.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from dse.seeds import seeds
+from dse.space import MARGINS, Choice, Design, Evaluation, Space
+from models.accelerator.spec import Dataflow
+from models.schedules import Schedule
+
+POPULATION = 40
+#: Optuna's default, one parameter in each child, leaves most children of good parents copies
+MUTATION = 0.03
+OBJECTIVES = ("area_mm2", "energy_mj", "latency_ms")
+_STUDY = "partialsum"
+
+Params = dict[str, str | int]
+OnTrial = Callable[[int], None]  #: called with the number of finished trials
+
+
+def open_study(journal: Path) -> optuna.Study:
+    """The study kept in ``journal``, made if it is new; trials that were cut off are closed."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(journal))),
+        study_name=_STUDY,
+        directions=["minimize"] * len(OBJECTIVES),
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def search(study: optuna.Study, space: Space, on_trial: OnTrial) -> None:
+    """Run trials until ``settings.trials`` are complete."""
+    done = len(completed(study))
+    first = list(islice(seeds(space), done, space.settings.trials))
+    sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, mutation_prob=MUTATION)
+    study.sampler = sampler
+    on_trial(done)
+    for number in range(done, space.settings.trials):
+        if number - done < len(first) and not _waiting(study):
+            study.enqueue_trial(parameters(space, first[number - done]))
+        _reseed(sampler, space.settings.seed, number)
+        _run_trial(study, sampler, space)
+        on_trial(number + 1)
+
+
+def completed(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials, oldest first."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _waiting(study: optuna.Study) -> bool:
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def _reseed(sampler: optuna.samplers.NSGAIISampler, seed: int, number: int) -> None:
+    """Start the sampler's generators anew for one trial.
+
+    A new sampler for each trial would do the same through the public interface, but it would read
+    all parameters of all trials each time; ``reseed_rng()`` takes its seed from the system.
+    """
+    first, second = np.random.SeedSequence((seed, number)).generate_state(2)
+    sampler._rng.rng.seed(first)
+    sampler._random_sampler._rng.rng.seed(second)
+
+
+def _run_trial(study: optuna.Study, sampler: optuna.samplers.NSGAIISampler, space: Space) -> None:
+    trial = study.ask()
+    # a trial that was enqueued joins a generation only when asked; else none would be a parent
+    sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[trial.number])
+    evaluation = space.evaluate(suggest(trial, space))
+    for name, distance in constraints(space, evaluation).items():
+        trial.set_constraint(name, distance)
+    study.tell(trial, evaluation.objectives)
+
+
+def constraints(space: Space, evaluation: Evaluation) -> dict[str, float]:
+    """Distances beyond the limits; a design is feasible if none is above 0."""
+    settings = space.settings
+    return {
+        "log_lost": evaluation.log_lost - math.log(settings.cutoff),
+        "operand_nmse": evaluation.operand_nmse - settings.operand_nmse_limit,
+    }
+
+
+def suggest(trial: Trial | FrozenTrial, space: Space) -> Design:
+    """The design of a trial; on a finished trial, the design that it had."""
+    low, high = space.settings.array_least, space.settings.array_most
+    return Design(
+        trial.suggest_int("log2_rows", low, high),
+        trial.suggest_int("log2_cols", low, high),
+        Dataflow(trial.suggest_categorical("dataflow", [flow.value for flow in Dataflow])),
+        tuple(_suggest_choice(trial, space, group.name) for group in space.groups),
+    )
+
+
+def _suggest_choice(trial: Trial | FrozenTrial, space: Space, name: str) -> Choice:
+    schedules = [schedule.value for schedule in Schedule]
+    return Choice(
+        trial.suggest_int(f"{name}.m_op", space.m_ops.start, space.m_ops.stop - 1),
+        trial.suggest_categorical(f"{name}.chunk", space.chunks),
+        trial.suggest_int(f"{name}.margin", MARGINS[0], MARGINS[-1]),
+        Schedule(trial.suggest_categorical(f"{name}.schedule", schedules)),
+    )
+
+
+def parameters(space: Space, design: Design) -> Params:
+    """The trial parameters that :func:`suggest` turns into ``design``."""
+    params: Params = {
+        "log2_rows": design.log2_rows,
+        "log2_cols": design.log2_cols,
+        "dataflow": design.dataflow.value,
+    }
+    for group, choice in zip(space.groups, design.choices, strict=True):
+        params[f"{group.name}.m_op"] = choice.m_op
+        params[f"{group.name}.chunk"] = choice.chunk
+        params[f"{group.name}.margin"] = choice.margin
+        params[f"{group.name}.schedule"] = choice.schedule.value
+    return params

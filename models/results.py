@@ -1,0 +1,60 @@
+"""What a search found, as records that are stored and reported."""
+
+from pydantic import BaseModel, ConfigDict
+
+from models.plan import Plan
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FrontPoint(BaseModel):
+    """A plan that no other plan of the search beats in area, energy and latency at once."""
+
+    model_config = _FROZEN
+
+    trial: int
+    area_mm2: float
+    energy_mj: float
+    latency_ms: float
+    log_lost_max: float  #: largest ln v of any GEMM
+    operand_nmse_max: float  #: largest operand noise of any GEMM, averaged over its schedule
+    rows: int
+    cols: int
+    dataflow: str
+    m_acc_least: int
+    m_acc_mean: float  #: weighted by MACs
+    m_acc_most: int
+    m_op_most: int
+    chunks: str  #: the distinct chunks, "whole" for plain sums
+    schedules: str
+    chosen: bool
+
+
+class Baseline(BaseModel):
+    """A way of setting the accumulators, costed on the chosen plan's array and operands."""
+
+    model_config = _FROZEN
+
+    name: str
+    explanation: str
+    m_acc_least: int
+    m_acc_most: int
+    feasible: bool  #: every GEMM meets v(n) < cutoff
+    area_um2: dict[str, float]  #: by component
+    energy_pj: dict[str, float]  #: one training step, by component
+    latency_ms: float
+
+
+class SearchResult(BaseModel):
+    """The front, the chosen plan, why it was chosen, and what it is compared with."""
+
+    model_config = _FROZEN
+
+    front: tuple[FrontPoint, ...]
+    plan: Plan
+    why: str
+    baselines: tuple[Baseline, ...]  #: the chosen plan last
+    gemm_energy_pj: tuple[float, ...]  #: of the chosen plan, in its order
+    trials: int
+    feasible_trials: int
+    seed: int
