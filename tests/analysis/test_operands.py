@@ -11,13 +11,12 @@ def finite_float32(count: int, seed: int) -> npt.NDArray[np.float32]:
     """Random bit patterns: every exponent, subnormals too."""
     words = np.random.default_rng(seed).integers(0, 2**32, count, dtype=np.uint32)
     values = words.view(np.float32)
-    finite: npt.NDArray[np.float32] = values[np.isfinite(values)]
-    return finite
+    return np.asarray(values[np.isfinite(values)], dtype=np.float32)
 
 
 def midpoints(m: int) -> npt.NDArray[np.float32]:
     """Values of m + 1 fraction bits in 1..2: half of them are ties."""
-    return (np.arange(2 ** (m + 1), 2 ** (m + 2)) / 2 ** (m + 1)).astype(np.float32)
+    return np.arange(2.0 ** (m + 1), 2.0 ** (m + 2), dtype=np.float32) / np.float32(2 ** (m + 1))
 
 
 @pytest.mark.parametrize("exponent_bits", range(2, 9))
