@@ -100,7 +100,7 @@ def constraints(space: Space, evaluation: Evaluation) -> dict[str, float]:
 
 def suggest(trial: Trial | FrozenTrial, space: Space) -> Design:
     """The design of a trial; on a finished trial, the design that it had."""
-    low, high = space.settings.array_least, space.settings.array_most
+    low, high = space.settings.log2_sides[0], space.settings.log2_sides[-1]
     return Design(
         trial.suggest_int("log2_rows", low, high),
         trial.suggest_int("log2_cols", low, high),

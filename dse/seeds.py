@@ -75,7 +75,7 @@ def seeds(space: Space) -> Iterator[Design]:
     Between them they fill the first generation of an evolutionary search with feasible plans; one
     drawn at random is feasible with a probability that falls geometrically with the GEMMs.
     """
-    sizes = range(space.settings.array_least, space.settings.array_most + 1)
+    sizes = space.settings.log2_sides
     middle = sizes[len(sizes) // 2]
 
     def oddness(shape: tuple[int, int]) -> tuple[int, int]:

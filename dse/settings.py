@@ -2,15 +2,23 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from analysis.formats import Rounding
 from analysis.retention import CUTOFF
 
-#: fields that may change between two runs into one folder: they add work, but not another study
-_FREE = ("trials", "workers", "samples", "seeds", "steps", "probe_trials")
+#: fields that may change between two runs into one folder: they add work, but not another study;
+#: the network is compared by its layers, not by the name of its file
+_FREE = ("network", "trials", "workers", "samples", "seeds", "steps", "probe_trials")
 
-Power = Annotated[int, Field(ge=1, le=12)]
+
+def _power_of_two(value: int) -> int:
+    if value.bit_count() != 1:
+        raise ValueError(f"must be a power of two, got {value}")
+    return value
+
+
+Side = Annotated[int, Field(ge=2, le=4096), AfterValidator(_power_of_two)]
 
 
 class Settings(BaseModel):
@@ -35,8 +43,8 @@ class Settings(BaseModel):
 
     m_op_least: int = Field(1, ge=1, le=10)
     m_op_most: int = Field(4, ge=1, le=10)
-    array_least: Power = Field(3, description="log2 of the fewest rows and columns")
-    array_most: Power = Field(7, description="log2 of the most rows and columns")
+    array_least: Side = Field(8, description="fewest rows and columns of the array")
+    array_most: Side = Field(128, description="most rows and columns of the array")
     sram_kib: int = Field(512, ge=1, le=1 << 20)
     accumulator_kib: int = Field(64, ge=1, le=1 << 20)
     dram_gb_per_s: float = Field(25.6, gt=0.0, le=1e5)
@@ -64,6 +72,11 @@ class Settings(BaseModel):
                 f" got {self.array_least}"
             )
         return self
+
+    @property
+    def log2_sides(self) -> range:
+        """Logarithms of the sides that an array may have."""
+        return range(self.array_least.bit_length() - 1, self.array_most.bit_length())
 
     def identity(self) -> dict[str, object]:
         """The fields that make it this study and not another."""

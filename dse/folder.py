@@ -1,0 +1,57 @@
+"""The output folder: the names of its files, and that it belongs to one study."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dse.settings import Settings
+from models.files import read_model, write_atomically
+from models.networks.network import Network
+
+SETTINGS = "settings.json"
+NETWORK = "network.json"  #: as it was searched
+JOURNAL = "study.journal"  #: Optuna's journal of all trials
+SEARCH = "search.json"  #: front, plan and comparison as one record
+PLAN = "plan.json"
+FRONT = "front.csv"
+COMPARISON = "comparison.csv"
+REQUIREMENTS = "requirements.csv"
+GEMM_PROBE = "gemm_probe.json"
+GEMM_PROBE_TABLE = "gemm_probe.csv"
+TRAINING = "training.json"
+TRAINING_TABLE = "training.csv"
+REPORT = "report.html"
+PROBE = "probe"  #: folder of the probe network's own search
+
+
+def claim(out: Path, settings: Settings, network: Network) -> None:
+    """Make the folder ``out`` this study's, or see that it is.
+
+    Raises:
+        ValueError: the folder holds another study, or is not a folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: the output must be a folder, got a file")
+    if (out / SETTINGS).exists():
+        found = read_model(out / SETTINGS, Settings)
+        _refuse_difference(out, found.identity(), settings.identity())
+        if read_model(out / NETWORK, Network) != network:
+            raise ValueError(f"{out}: holds a study of another network; choose another folder")
+    elif (out / JOURNAL).exists():
+        raise ValueError(f"{out}: holds a study without {SETTINGS}; choose another folder")
+    write_atomically(out / NETWORK, network.model_dump_json(indent=1) + "\n")
+    write_atomically(out / SETTINGS, settings.model_dump_json(indent=1) + "\n")
+
+
+def _refuse_difference(out: Path, found: Mapping[str, object], asked: Mapping[str, object]) -> None:
+    for name, value in asked.items():
+        if found.get(name) != value:
+            raise ValueError(
+                f"{out}: holds another study, with {name} = {found.get(name)!r} where this run"
+                f" has {value!r}; choose another folder"
+            )
+
+
+def files(out: Path) -> list[Path]:
+    """Everything in the folder, the report last."""
+    found = [file for file in out.rglob("*") if file.is_file()]
+    return sorted(found, key=lambda file: (file.name == REPORT, file.parent, file.name))
