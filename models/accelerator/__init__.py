@@ -2,7 +2,7 @@
 
 Assumed: bits beyond a GEMM's own widths are gated off, so that energy follows the plan while area
 follows the widest widths provisioned; SRAM feeds the array without stalls; GEMMs run one after
-another.
+another; DRAM and SRAM hold the tensors of a convolution, which are unfolded between SRAM and array.
 
 Not modelled: wires inside and between PEs, clock tree, control, glitches, leakage, place and
 route, special values (NaN, infinity) beyond what the calibrating adders carry, a clock that rises

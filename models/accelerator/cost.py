@@ -9,9 +9,10 @@ from models.accelerator import technology as tech
 from models.accelerator.array import area_um2
 from models.accelerator.components import Component
 from models.accelerator.dataflow import Counts, counts, hardware_chunk
+from models.accelerator.dram import dram_input_bits, output_bits
 from models.accelerator.gemms import FloatArray, GemmArrays, IntArray
 from models.accelerator.mac import mac_logic_pj, operand_bits, sum_bits
-from models.accelerator.memory import dram_input_bits, output_bits, sram_pj_per_bit
+from models.accelerator.memory import sram_pj_per_bit
 from models.accelerator.options import check_chunk, check_m_acc, check_m_op, line_up
 from models.accelerator.spec import Accelerator
 from models.accelerator.units import plain_adder
@@ -87,7 +88,7 @@ def _run(accelerator: Accelerator, gemms: GemmArrays, options: tuple[IntArray, .
         accelerator,
         *widths,
         counts(gemms, accelerator, chunk),
-        dram_input_bits(gemms, word_bits, accelerator.sram_bits),
+        dram_input_bits(gemms, accelerator, word_bits),
         output_bits(gemms, word_bits),
     )
 

@@ -56,6 +56,30 @@ def inner_length(accelerator: Accelerator, length: IntArray, chunk: IntArray) ->
             assert_never(accelerator.dataflow)
 
 
+def block_of_sums(gemms: GemmArrays, accelerator: Accelerator) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the outputs that the array keeps until all their products are in.
+
+    Output-stationary: the PEs, ``R × C``. Weight-stationary: what the accumulator memory holds,
+    its depth in each of C columns; sums of one chunk need no memory, so that all M rows pass by.
+
+    >>> from models.networks.gemm import Gemm, Role
+    >>> gemm = GemmArrays.of([Gemm("fc", Role.FWD, 1000, 20, length=64, count=1, macs=1_280_000)])
+    >>> for dataflow in Dataflow:
+    ...     block_of_sums(gemm, Accelerator(dataflow=dataflow))
+    (array([32]), array([20]))
+    (array([512]), array([20]))
+    """
+    match accelerator.dataflow:
+        case Dataflow.OUTPUT_STATIONARY:
+            rows: IntArray = np.minimum(gemms.rows, accelerator.rows)
+        case Dataflow.WEIGHT_STATIONARY:
+            held = np.minimum(gemms.rows, accelerator.accumulator_depth)
+            rows = np.where(gemms.length > accelerator.rows, held, gemms.rows)
+        case _:
+            assert_never(accelerator.dataflow)
+    return rows, np.minimum(gemms.cols, accelerator.cols)
+
+
 def counts(gemms: GemmArrays, accelerator: Accelerator, chunk: IntArray) -> Counts:
     """Cycles and accesses on this array; equal to walking through the loops."""
     n1 = inner_length(accelerator, gemms.length, chunk)
@@ -126,7 +150,7 @@ def _weight_stationary(gemms: GemmArrays, array: Accelerator) -> Counts:
     """
     n2 = ceil_div(gemms.length, array.rows)
     col_tiles = ceil_div(gemms.cols, array.cols)
-    passes = np.where(n2 > 1, ceil_div(gemms.rows, array.accumulator_depth), 1)
+    passes = ceil_div(gemms.rows, block_of_sums(gemms, array)[0])
     stream_cycles = gemms.rows + passes * (array.rows + array.cols - 2)
     column_sums = gemms.count * gemms.rows * gemms.cols * n2
     weight_loads = gemms.count * gemms.length * gemms.cols * passes

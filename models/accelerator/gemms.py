@@ -1,7 +1,7 @@
 """The GEMMs of a network as arrays, one element per GEMM."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -28,7 +28,8 @@ class GemmArrays:
     """``count`` products of ``rows × length`` by ``length × cols`` for each GEMM, shape ``(G,)``.
 
     ``length`` is the *effective* one, ``⌈macs / (rows · cols · count)⌉``: structural zeros are
-    skipped by address generation and cost neither cycles nor traffic.
+    skipped by address generation and cost neither cycles nor traffic. The matrices of a
+    convolution are larger than the tensors they are unfolded from: the last two fields.
     """
 
     rows: IntArray
@@ -36,6 +37,8 @@ class GemmArrays:
     length: IntArray
     count: IntArray
     macs: IntArray  #: over all ``count`` products
+    left_elements: IntArray  #: distinct values in memory, over all ``count`` products
+    right_elements: IntArray
 
     @classmethod
     def of(cls, gemms: Sequence[Gemm]) -> "GemmArrays":
@@ -47,15 +50,14 @@ class GemmArrays:
         """
         if not gemms:
             raise ValueError("GEMM arrays: at least one GEMM is needed, got none")
-        table = [(g.rows, g.cols, _effective_length(g), g.count, g.macs) for g in gemms]
-        return cls(*np.array(table, dtype=np.int64).T)
+        return cls(*np.array([_row(gemm) for gemm in gemms], dtype=np.int64).T)
 
     def with_axes(self, trailing: int) -> "GemmArrays":
         """The same GEMMs with ``trailing`` axes of size 1 for options to broadcast against."""
         shape = (-1,) + (1,) * trailing
-        fields = (self.rows, self.cols, self.length, self.count, self.macs)
-        return GemmArrays(*(field.reshape(shape) for field in fields))
+        return GemmArrays(*(getattr(self, field.name).reshape(shape) for field in fields(self)))
 
 
-def _effective_length(gemm: Gemm) -> int:
-    return -(-gemm.macs // (gemm.rows * gemm.cols * gemm.count))
+def _row(gemm: Gemm) -> tuple[int, ...]:
+    sizes = (gemm.rows, gemm.cols, gemm.effective_length, gemm.count, gemm.macs)
+    return (*sizes, gemm.left_elements, gemm.right_elements)

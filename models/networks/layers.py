@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from models.networks.fields import FROZEN, Flag, Margin, Name, Pair, Size, as_pair, checked_batch
-from models.networks.gemm import Gemm, Role
+from models.networks.gemm import Gemm, Operands, Role
 
 
 class Conv2d(BaseModel):
@@ -23,6 +23,9 @@ class Conv2d(BaseModel):
     - BWD: ``C_out/g · kh · kw``, of which a strided convolution fills only a part, as it inserts
       zeros between the errors (Dumoulin and Visin, 2016, section 4.5)
     - GRAD: ``batch · H_out · W_out``
+
+    Memory holds the tensors, not the unfolded matrices: input and weights for FWD, error of the
+    output and weights for BWD, input and error of the output for GRAD.
 
     >>> stem = Conv2d(name="conv1", in_channels=3, out_channels=64, kernel=7, stride=2, padding=3,
     ...               in_size=(224, 224), input_gradient=False)
@@ -75,10 +78,24 @@ class Conv2d(BaseModel):
         return prod(as_pair(self.kernel))
 
     @property
+    def weights(self) -> int:
+        """Elements of the kernel, over all groups."""
+        return self.out_channels * (self.in_channels // self.groups) * self.window
+
+    @property
+    def inputs(self) -> int:
+        """Elements of the input of one sample."""
+        return self.in_channels * prod(self.in_size)
+
+    @property
+    def outputs(self) -> int:
+        """Elements of the output of one sample."""
+        return self.out_channels * prod(self.out_size)
+
+    @property
     def parameters(self) -> int:
         """Weights, and biases where there are any."""
-        weights = self.out_channels * (self.in_channels // self.groups) * self.window
-        return weights + self.bias * self.out_channels
+        return self.weights + self.bias * self.out_channels
 
     @property
     def macs(self) -> int:
@@ -93,15 +110,10 @@ class Conv2d(BaseModel):
         return self._fwd(batch), *backward, self._grad(batch)
 
     def _fwd(self, batch: int) -> Gemm:
-        return Gemm(
-            self.name,
-            Role.FWD,
-            rows=batch * prod(self.out_size),
-            cols=self.out_channels // self.groups,
-            length=self.in_channels // self.groups * self.window,
-            count=self.groups,
-            macs=batch * self.macs,
-        )
+        rows, cols = batch * prod(self.out_size), self.out_channels // self.groups
+        length = self.in_channels // self.groups * self.window
+        stored = Operands(batch * self.inputs, self.weights)
+        return self._gemm(Role.FWD, rows, cols, length, batch * self.macs, stored)
 
     def _bwd(self, batch: int) -> Gemm:
         rows, cols = batch * prod(self.in_size), self.in_channels // self.groups
@@ -109,18 +121,27 @@ class Conv2d(BaseModel):
         # wide padding makes the output larger than the input: errors that met only padding are
         # not multiplied, so no more than the dense product can be due
         macs = min(batch * self.macs, rows * cols * length * self.groups)
-        return Gemm(self.name, Role.BWD, rows, cols, length, self.groups, macs)
+        stored = Operands(batch * self.outputs, self.weights)
+        return self._gemm(Role.BWD, rows, cols, length, macs, stored)
 
     def _grad(self, batch: int) -> Gemm:
-        return Gemm(
-            self.name,
-            Role.GRAD,
-            rows=self.in_channels // self.groups * self.window,
-            cols=self.out_channels // self.groups,
-            length=batch * prod(self.out_size),
-            count=self.groups,
-            macs=batch * self.macs,
-        )
+        rows = self.in_channels // self.groups * self.window
+        cols, length = self.out_channels // self.groups, batch * prod(self.out_size)
+        stored = Operands(batch * self.inputs, batch * self.outputs)
+        return self._gemm(Role.GRAD, rows, cols, length, batch * self.macs, stored)
+
+    def _gemm(
+        self, role: Role, rows: int, cols: int, length: int, macs: int, stored: Operands
+    ) -> Gemm:
+        """One pass over all groups.
+
+        The right tensor is its matrix. The left one, unfolded, is mostly larger than itself; if
+        not, there are values that no window meets (a stride beyond the kernel, wide padding), and
+        the matrix bounds those that are read.
+        """
+        left = min(stored.left, self.groups * rows * length)
+        operands = stored._replace(left=left)
+        return Gemm(self.name, role, rows, cols, length, self.groups, macs, operands)
 
 
 class Linear(BaseModel):
@@ -207,7 +228,7 @@ class MatMul(BaseModel):
 
 
 def _dense(name: str, role: Role, rows: int, cols: int, length: int, count: int = 1) -> Gemm:
-    """A GEMM without structural zeros."""
+    """A GEMM without structural zeros, whose matrices are the tensors."""
     return Gemm(name, role, rows, cols, length, count, macs=rows * cols * length * count)
 
 

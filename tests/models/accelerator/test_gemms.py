@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.accelerator.gemms import GemmArrays, ceil_div
-from models.networks.gemm import Gemm, Role
+from models.networks.gemm import Gemm, Operands, Role
 
 
 def test_ceil_div_is_exact_where_floats_are_not() -> None:
@@ -20,6 +20,13 @@ def test_effective_length_skips_structural_zeros() -> None:
 def test_dense_gemms_keep_their_length_and_order() -> None:
     pair = [Gemm(name, Role.FWD, 2, 3, k, 1, 6 * k) for name, k in (("a", 7), ("b", 5))]
     assert GemmArrays.of(pair).length.tolist() == [7, 5]
+
+
+def test_tensors_are_gathered_with_their_matrices() -> None:
+    conv = Gemm("conv", Role.FWD, 36, 4, 9, 2, 2592, Operands(left=128, right=72))
+    gemms = GemmArrays.of([conv, Gemm("fc", Role.FWD, 2, 3, 5, 1, 30)]).with_axes(1)
+    assert gemms.left_elements.tolist() == [[128], [10]]
+    assert gemms.right_elements.tolist() == [[72], [15]]
 
 
 def test_no_gemms_are_refused() -> None:

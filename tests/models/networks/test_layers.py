@@ -37,6 +37,10 @@ def by_role(gemms: tuple[Gemm, ...]) -> dict[Role, Gemm]:
     return {gemm.role: gemm for gemm in gemms}
 
 
+def elements(gemm: Gemm) -> tuple[int, int, int]:
+    return gemm.left_elements, gemm.right_elements, gemm.out_elements
+
+
 @given(convolutions(), BATCHES)
 def test_every_forward_product_of_a_convolution_is_due(layer: Conv2d, batch: int) -> None:
     forward = by_role(layer.gemms(batch))[Role.FWD]
@@ -79,6 +83,38 @@ def test_the_backward_share_of_a_convolution_is_that_of_its_outputs(
     )
 
 
+@given(convolutions(), BATCHES)
+def test_a_convolutions_operands_are_its_tensors(layer: Conv2d, batch: int) -> None:
+    gemms = by_role(layer.gemms(batch))
+    x = batch * layer.in_channels * prod(layer.in_size)
+    y = batch * layer.out_channels * prod(layer.out_size)
+    w = layer.parameters - layer.bias * layer.out_channels
+    for role, left, right, out in (
+        (Role.FWD, x, w, y),
+        (Role.BWD, y, w, x),
+        (Role.GRAD, x, y, w),
+    ):
+        gemm = gemms[role]
+        entries = gemm.rows * gemm.length * gemm.count
+        assert gemm.left_elements == min(left, entries)
+        assert gemm.right_elements == right <= gemm.cols * gemm.length * gemm.count
+        assert gemm.out_elements == out
+
+
+def test_inputs_that_a_stride_skips_are_not_read() -> None:
+    layer = Conv2d(
+        name="c", in_channels=3, out_channels=4, kernel=1, stride=2, in_size=(8, 8), groups=1
+    )
+    forward = by_role(layer.gemms(5))[Role.FWD]
+    assert forward.left_elements == 5 * 3 * 4 * 4
+
+
+def test_errors_of_outputs_that_see_only_padding_are_not_all_read() -> None:
+    layer = Conv2d(name="c", in_channels=3, out_channels=4, kernel=1, padding=5, in_size=(8, 8))
+    assert layer.out_size == (18, 18)
+    assert by_role(layer.gemms(5))[Role.BWD].left_elements == 5 * 4 * 8 * 8
+
+
 sizes = st.integers(1, 5000)
 
 
@@ -95,6 +131,12 @@ def test_a_linear_layer_sums_inputs_outputs_and_tokens(
     }
     assert {gemm.macs for gemm in gemms.values()} == {batch * layer.macs}
     assert {gemm.share for gemm in gemms.values()} == {1}
+    inputs, outputs = batch * tokens * x, batch * tokens * y
+    assert [elements(gemms[role]) for role in Role] == [
+        (inputs, x * y, outputs),
+        (outputs, x * y, inputs),
+        (inputs, outputs, x * y),
+    ]
 
 
 @given(sizes, sizes, sizes, st.integers(1, 64), BATCHES)
@@ -108,6 +150,8 @@ def test_a_product_of_activations_sums_each_of_its_three_sizes_once(
     assert {gemm.macs for gemm in gemms.values()} == {batch * layer.macs}
     assert {gemm.share for gemm in gemms.values()} == {1}
     assert layer.parameters == 0
+    a, b, c = (batch * heads * size for size in (rows * length, length * cols, rows * cols))
+    assert [elements(gemms[role]) for role in Role] == [(a, b, c), (c, b, a), (a, c, b)]
 
 
 def test_a_first_layer_needs_no_backward_pass() -> None:
