@@ -1,0 +1,168 @@
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from dse.outcome import front_trials, outcome
+from dse.search import POPULATION, completed, constraints, open_study, parameters, search, suggest
+from dse.seeds import Aim, per_layer_least, seeds
+from dse.settings import Settings
+from dse.space import MARGINS, Space
+from models.accelerator.spec import Dataflow
+from models.networks.loading import load_network
+from models.schedules import Schedule
+
+SETTINGS = Settings(network="digits-cnn", trials=60, array_least=8, array_most=32)
+SPACE = Space(SETTINGS, load_network("digits-cnn"))
+
+
+def quiet(done: int) -> None:
+    pass
+
+
+def run(journal: Path, trials: int = 60, space: Space = SPACE) -> optuna.Study:
+    study = open_study(journal)
+    limited = Space(space.settings.model_copy(update={"trials": trials}), space.network)
+    search(study, limited, quiet)
+    return study
+
+
+def recorded(study: optuna.Study) -> list[tuple[dict[str, object], list[float]]]:
+    return [(trial.params, trial.values) for trial in completed(study)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
+    return run(tmp_path_factory.mktemp("whole") / "study.journal")
+
+
+def test_interrupted_search_ends_where_an_uninterrupted_one_does(
+    tmp_path: Path, whole: optuna.Study
+) -> None:
+    for trials in (3, POPULATION + 5, 60):
+        stopped = run(tmp_path / "study.journal", trials)
+    assert recorded(stopped) == recorded(whole)
+
+
+def test_trial_that_was_cut_off_is_closed_and_drawn_again(
+    tmp_path: Path, whole: optuna.Study
+) -> None:
+    journal = tmp_path / "study.journal"
+    run(journal, POPULATION + 5)
+    cut_off = open_study(journal).ask()
+    cut_off.suggest_int("log2_rows", 3, 5)
+    resumed = run(journal)
+    states = [trial.state for trial in resumed.get_trials(deepcopy=False)]
+    assert states.count(TrialState.FAIL) == 1
+    assert TrialState.RUNNING not in states
+    assert recorded(resumed) == recorded(whole)
+
+
+def test_finished_search_draws_no_more(tmp_path: Path) -> None:
+    run(tmp_path / "study.journal", 5)
+    assert len(run(tmp_path / "study.journal", 5).trials) == 5
+
+
+def test_other_seed_draws_other_plans(tmp_path: Path, whole: optuna.Study) -> None:
+    other = Space(SETTINGS.model_copy(update={"seed": 1}), SPACE.network)
+    drawn = recorded(run(tmp_path / "study.journal", 60, other))
+    assert drawn[: len(list(seeds(SPACE)))] == recorded(whole)[: len(list(seeds(SPACE)))]
+    assert drawn != recorded(whole)
+
+
+def test_children_come_from_seeds_and_many_are_feasible(whole: optuna.Study) -> None:
+    drawn = completed(whole)[len(list(seeds(SPACE))) :]
+    feasible = [all(v <= 0 for v in trial.constraints.values()) for trial in drawn]
+    assert sum(feasible) >= len(drawn) // 3
+    assert not all(feasible)
+
+
+def test_trial_of_a_design_is_that_design() -> None:
+    design = next(seeds(SPACE))
+    study = optuna.create_study()
+    study.enqueue_trial(parameters(SPACE, design))
+    assert suggest(study.ask(), SPACE) == design
+
+
+def test_front_is_feasible_and_no_member_beats_another(whole: optuna.Study) -> None:
+    front = front_trials(whole)
+    values = np.array([trial.values for trial in front])
+    beats = (values[:, None] <= values).all(axis=2) & (values[:, None] < values).any(axis=2)
+    assert not beats.any()
+    assert all(max(trial.constraints.values()) <= 0 for trial in front)
+    others = [t for t in completed(whole) if max(t.constraints.values()) <= 0]
+    for trial in others:
+        assert any(np.all(front_values <= trial.values) for front_values in values)
+
+
+def test_chosen_plan_has_the_least_product_of_the_objectives(whole: optuna.Study) -> None:
+    found = outcome(whole, SPACE)
+    products = [p.area_mm2 * p.energy_mj * p.latency_ms for p in found.front]
+    assert found.front[int(np.argmin(products))].chosen
+    assert sum(point.chosen for point in found.front) == 1
+    assert sum(found.gemm_energy_pj) * 1e-9 == pytest.approx(
+        next(point.energy_mj for point in found.front if point.chosen)
+    )
+
+
+def test_every_gemm_of_the_chosen_plan_is_at_or_above_its_requirement(whole: optuna.Study) -> None:
+    found = outcome(whole, SPACE)
+    for planned, gemm in zip(found.plan.gemms, SPACE.gemms, strict=True):
+        assert planned.m_acc >= SPACE.required(gemm, planned.m_op, planned.chunk)
+        assert (planned.layer, planned.role, planned.length) == (gemm.layer, gemm.role, gemm.length)
+
+
+def test_baselines_cost_more_than_the_plan_and_all_are_feasible(whole: optuna.Study) -> None:
+    found = outcome(whole, SPACE)
+    energy = [sum(baseline.energy_pj.values()) for baseline in found.baselines]
+    assert energy[0] > energy[1] > energy[3]
+    assert energy[2] >= energy[3]
+    assert all(baseline.feasible for baseline in found.baselines)
+    assert (found.baselines[0].m_acc_least, found.baselines[0].m_acc_most) == (23, 23)
+
+
+def test_per_layer_least_is_the_least_energy_of_its_array() -> None:
+    best = per_layer_least(SPACE, 4, 4, Dataflow.OUTPUT_STATIONARY)
+    least = SPACE.evaluate(best).cost.energy_mj
+    for place, choice in enumerate(best.choices):
+        for chunk in SPACE.chunks:
+            changed = list(best.choices)
+            changed[place] = choice._replace(chunk=chunk)
+            other = type(best)(4, 4, best.dataflow, tuple(changed))
+            assert SPACE.evaluate(other).cost.energy_mj >= least * (1 - 1e-12)
+
+
+def test_aiming_at_width_never_takes_a_wider_accumulator() -> None:
+    array = (4, 4, Dataflow.OUTPUT_STATIONARY)
+    lean = SPACE.resolve(per_layer_least(SPACE, *array, Aim.WIDTH))
+    thrifty = SPACE.resolve(per_layer_least(SPACE, *array, Aim.ENERGY))
+    assert all(a.m_acc <= b.m_acc for a, b in zip(lean, thrifty, strict=True))
+    assert SPACE.evaluate(per_layer_least(SPACE, *array, Aim.WIDTH)).operand_nmse <= 0.01
+
+
+def test_one_bit_below_the_requirement_breaks_the_constraint() -> None:
+    design = next(seeds(SPACE))
+    for margin in MARGINS:
+        choices = tuple(choice._replace(margin=margin) for choice in design.choices)
+        changed = type(design)(design.log2_rows, design.log2_cols, design.dataflow, choices)
+        distance = constraints(SPACE, SPACE.evaluate(changed))["log_lost"]
+        assert (distance > 0) == (margin < 0)
+
+
+def test_weight_stationary_array_sums_its_rows_whatever_is_asked() -> None:
+    design = per_layer_least(SPACE, 4, 5, Dataflow.WEIGHT_STATIONARY)
+    assert {gemm.chunk for gemm in SPACE.resolve(design)} == {9, 10, 16}  # conv1 FWD has 9 products, fc BWD 10
+
+
+def test_operand_limit_that_nothing_meets_is_named() -> None:
+    strict = SETTINGS.model_copy(update={"operand_nmse_limit": 1e-9})
+    with pytest.raises(ValueError, match="operand_nmse_limit: no operand of 1 to 4 mantissa bits"):
+        per_layer_least(Space(strict, SPACE.network), 4, 4, Dataflow.OUTPUT_STATIONARY)
+
+
+def test_schedules_are_among_the_choices() -> None:
+    chosen = {choice.schedule for choice in next(seeds(SPACE)).choices}
+    # one bit less for a quarter of the steps: 0.25 · 2.25 % + 0.75 · 0.56 % stays below 1 %
+    assert chosen == {Schedule.PROGRESSIVE}
