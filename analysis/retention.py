@@ -134,14 +134,17 @@ def _lost(m_acc: int, m_p: int, n: int, partial: bool) -> float:
     partial_lost = 0.0
     mass = math.erf(2.0 ** (m_acc - m_p + 1) / root)  # k3
     if partial:
-        unit = 2.0 ** (m_acc - 3 * m_p) / 3.0
+        # divided by 3 last: every partial sum is a multiple of it, so α is exact and i > α is too
+        unit = 2.0 ** (m_acc - 3 * m_p)
+        thrice = 0.0
         for j in range(1, m_p + 1):
             if j > 1 and n > alpha:
                 edge = 2.0 ** (m_acc - m_p + j)
                 weight = edge * math.erfc(0.5 * edge / root) * math.erf(edge / root)
                 partial_lost += alpha * weight
                 mass += weight
-            alpha += unit * 2.0**j * (2.0**j - 1.0) * (2.0 ** (j + 1) - 1.0)
+            thrice += 2.0**j * (2.0**j - 1.0) * (2.0 ** (j + 1) - 1.0)
+            alpha = unit * (thrice / 3.0)
     full_lost, full_mass = _full_swamping_sums(2.0**m_acc / math.sqrt(2.0), n, alpha)
     return (full_lost + partial_lost) / ((full_mass + mass) * n)
 
