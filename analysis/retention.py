@@ -30,7 +30,9 @@ What the paper leaves open, and how it is read here:
 * the bit growth inside a chunk is ⌊log2 n1⌋.
 
 The formula is odd in one place: at n ≈ 3·10^6 (m_p = 5) a 16th bit buys almost nothing over the
-15th, because the partial-swamping term of stage 1 barely falls. It is what is published, and kept.
+15th, because the partial-swamping term of stage 1 barely falls. Just above n = 2164319, where 16
+bits end, 15 bits are even accepted to 2245379. It is what is published, and kept; the least width
+is the first that is accepted.
 """
 
 import math
