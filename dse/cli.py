@@ -1,6 +1,7 @@
 """The command line: the only place that prints, reads the clock, and exits."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -98,7 +100,7 @@ def _print_single(asked: GemmRequirement, density: float, cutoff: float) -> None
         f" in chunks of {asked.chunk}: [bold]{asked.chunked_bits}[/bold]"
         f" (v < {cutoff:g}, density {density:g})"
     )
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     for title in ("m_acc", "VRR", "ln v", "VRR, chunked", "ln v, chunked"):
         table.add_column(title, justify="right")
     for row in details(asked, density):
@@ -110,24 +112,22 @@ def _print_single(asked: GemmRequirement, density: float, cutoff: float) -> None
 def _print_network(asked: Sequence[GemmRequirement]) -> None:
     chunk = max(one.chunk for one in asked)
     table = Table(
-        title=f"least accumulator mantissa bits, plain and in chunks of {chunk}"
+        title=f"Least accumulator mantissa bits: plain / in chunks of {chunk}"
         f" (m_p = {asked[0].m_p})",
         title_justify="left",
+        box=SIMPLE_HEAD,
     )
     table.add_column("layer", overflow="fold")
     for role in Role:
-        table.add_column(f"{role} n", justify="right")
-        table.add_column("plain", justify="right", style="bold")
-        table.add_column("chunked", justify="right", style="bold")
+        table.add_column(f"{role} n", justify="right", no_wrap=True)
+        table.add_column("bits", justify="right", no_wrap=True, style="bold")
     for layer, roles in by_layer(asked):
         table.add_row(_plain(layer), *(cell for role in Role for cell in _cells(roles.get(role))))
     console.print(table)
 
 
-def _cells(one: GemmRequirement | None) -> tuple[str, str, str]:
-    return (
-        ("–", "", "") if one is None else (f"{one.n:,}", str(one.plain_bits), str(one.chunked_bits))
-    )
+def _cells(one: GemmRequirement | None) -> tuple[str, str]:
+    return ("–", "–") if one is None else (f"{one.n:,}", f"{one.plain_bits} / {one.chunked_bits}")
 
 
 def _plain(text: str) -> str:
@@ -138,11 +138,14 @@ def _plain(text: str) -> str:
 @app.command()
 def networks() -> None:
     """The networks of the catalogue."""
-    table = Table("network", "layers", "parameters", "MACs per sample", "batch", "source")
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("network", no_wrap=True)
+    for title in ("layers", "parameters", "MACs per sample", "batch"):
+        table.add_column(title, justify="right", no_wrap=True)
     for name in network_names():
         network = load_network(name)
         counts = (len(network.layers), network.parameters, network.macs, network.default_batch)
-        table.add_row(name, *(f"{count:,}" for count in counts), _plain(network.source))
+        table.add_row(name, *(f"{count:,}" for count in counts))
     console.print(table)
 
 
@@ -201,7 +204,7 @@ def main() -> None:
         errors.print("partialsum: stopped; the same command goes on from here")
         sys.exit(130)
     except typer.TyperException as error:
-        _fail(getattr(error, "message", str(error)))
+        _fail(f"{error.format_message()} In: partialsum {shlex.join(sys.argv[1:])}")
     except (ValueError, OSError) as error:
         _fail(str(error))
 

@@ -28,7 +28,9 @@ def load_network(name_or_path: str) -> Network:
 
 
 def _hint(name: str) -> str:
-    close = get_close_matches(name[:100].lower(), network_names(), n=1, cutoff=0.4)
+    names = {known.split("-")[0]: known for known in network_names()}  # "resnet19" has no data set
+    names |= {known: known for known in network_names()}
+    close = get_close_matches(name[:100].lower(), names, n=1, cutoff=0.4)
     if close:
-        return f"the nearest is {close[0]!r}"
+        return f"the nearest is {names[close[0]]!r}"
     return f"choose from {', '.join(network_names())}"
