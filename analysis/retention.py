@@ -89,7 +89,7 @@ def _run_level(first: int, end: int, n: int) -> int:
     """
     level = 0
     length = 32
-    while length <= min(end - first, max(32, n - end), (end - length) // 4):
+    while length <= min(end - first, n - end, (end - length) // 4):
         level += 1
         length *= 2
     return level
