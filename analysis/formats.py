@@ -31,6 +31,7 @@ class FloatFormat:
     Fraction(65504, 1)
 
     Raises:
+        TypeError: a field is not a Python integer.
         ValueError: a field is out of range.
     """
 
@@ -39,15 +40,15 @@ class FloatFormat:
     mantissa_bits: int  #: stored fraction bits
 
     def __post_init__(self) -> None:
-        if not 2 <= self.exponent_bits <= MAX_EXPONENT_BITS:
+        self._check("exponent", self.exponent_bits, 2, MAX_EXPONENT_BITS)
+        self._check("mantissa", self.mantissa_bits, 0, MAX_MANTISSA_BITS)
+
+    def _check(self, field: str, bits: int, least: int, most: int) -> None:
+        if type(bits) is not int:  # powers of NumPy's integers overflow silently
+            raise TypeError(f"format {self.name}: {field} bits must be an int, got {bits!r}")
+        if not least <= bits <= most:
             raise ValueError(
-                f"format {self.name}: exponent bits must be in 2..{MAX_EXPONENT_BITS},"
-                f" got {self.exponent_bits}"
-            )
-        if not 0 <= self.mantissa_bits <= MAX_MANTISSA_BITS:
-            raise ValueError(
-                f"format {self.name}: mantissa bits must be in 0..{MAX_MANTISSA_BITS},"
-                f" got {self.mantissa_bits}"
+                f"format {self.name}: {field} bits must be in {least}..{most}, got {bits}"
             )
 
     @property
