@@ -4,6 +4,7 @@ Numbers marked § are of the project's facts on accumulation, computed there by 
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -225,11 +226,12 @@ def test_a_search_that_finds_no_width_says_so() -> None:
 
 @pytest.mark.parametrize("m_acc", [0, 61])
 def test_widths_out_of_range_are_refused(m_acc: int) -> None:
-    for call in (
+    calls: tuple[Callable[[], Any], ...] = (
         lambda: variance_retention(m_acc, 5, 10),
         lambda: variance_retention_full_swamping(m_acc, 10),
         lambda: log_variance_lost(m_acc, 5, 10),
         lambda: variance_retention_chunked(m_acc, 5, 10, 2),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ValueError, match=rf"m_acc .* must be in 1\.\.60, got {m_acc}"):
             call()
