@@ -1,0 +1,51 @@
+"""All figures of a report, from its records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.probes.gemms import GemmEvidence
+from models.probes.records import TrainingRun
+from models.probes.summary import OffsetSummary
+from models.requirements import GemmRequirement
+from models.results import SearchResult
+from reports.figures.breakdown import breakdown_data, breakdown_drawing
+from reports.figures.drawing import Drawing
+from reports.figures.front import front_data, projection_drawing, space_drawing
+from reports.figures.gemm_evidence import evidence_cases, evidence_drawing
+from reports.figures.retention import retention_data, retention_drawing
+from reports.figures.training import accuracy_drawing, loss_curves, loss_drawing
+from reports.figures.widths import width_data, width_drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Drawings:
+    """The figures by the question that they answer."""
+
+    saves: tuple[Drawing, ...]
+    bits: tuple[Drawing, ...]
+    sums: tuple[Drawing, ...]  #: empty where no sums were emulated
+    training: tuple[Drawing, ...]  #: empty where nothing was trained
+
+
+def drawings(
+    result: SearchResult,
+    requirements: Sequence[GemmRequirement],
+    gemm_evidence: Sequence[GemmEvidence],
+    runs: Sequence[TrainingRun],
+    summaries: Sequence[OffsetSummary],
+) -> Drawings:
+    """Every figure that there are records for."""
+    front = front_data(result)
+    return Drawings(
+        (
+            breakdown_drawing(breakdown_data(result)),
+            projection_drawing(front),
+            space_drawing(front),
+        ),
+        (
+            width_drawing(width_data(result.plan, requirements)),
+            retention_drawing(retention_data(result.plan)),
+        ),
+        (evidence_drawing(evidence_cases(gemm_evidence)),) if gemm_evidence else (),
+        (loss_drawing(loss_curves(runs)), accuracy_drawing(summaries, runs)) if runs else (),
+    )
