@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.probes.evidence import TrainingEvidence
 from models.probes.gemms import GemmEvidence
-from models.probes.records import TrainingRun
-from models.probes.summary import OffsetSummary
 from models.requirements import GemmRequirement
 from models.results import SearchResult
 from reports.figures.breakdown import breakdown_data, breakdown_drawing
@@ -31,8 +30,7 @@ def drawings(
     result: SearchResult,
     requirements: Sequence[GemmRequirement],
     gemm_evidence: Sequence[GemmEvidence],
-    runs: Sequence[TrainingRun],
-    summaries: Sequence[OffsetSummary],
+    training: TrainingEvidence | None,
 ) -> Drawings:
     """Every figure that there are records for."""
     front = front_data(result)
@@ -47,5 +45,12 @@ def drawings(
             retention_drawing(retention_data(result.plan)),
         ),
         (evidence_drawing(evidence_cases(gemm_evidence)),) if gemm_evidence else (),
-        (loss_drawing(loss_curves(runs)), accuracy_drawing(summaries, runs)) if runs else (),
+        _of_training(training) if training and training.runs else (),
+    )
+
+
+def _of_training(training: TrainingEvidence) -> tuple[Drawing, ...]:
+    return (
+        loss_drawing(loss_curves(training.runs)),
+        accuracy_drawing(training.summaries, training.runs),
     )

@@ -87,7 +87,7 @@ def _claim(comparison: Comparison) -> Claim:
 def training_sentence(result: SearchResult, verdict: Verdict | None, probe: str | None) -> str:
     """The verdict of the training probe, and what it speaks of."""
     if verdict is None:
-        return "No training probe was run: the widths rest on theory alone."
+        return "No training probe was run to its end: the widths rest on theory alone."
     if probe is None:
         return verdict.sentence
     return (

@@ -19,9 +19,9 @@ from plotly.offline import get_plotlyjs
 
 from models.networks.network import Network
 from models.plan import Plan
+from models.probes.evidence import TrainingEvidence
 from models.probes.gemms import GemmEvidence
-from models.probes.records import TrainingRun
-from models.probes.summary import Interval, summarise, verdict
+from models.probes.summary import Interval, Verdict
 from models.requirements import GemmRequirement
 from models.results import SearchResult
 from reports import text
@@ -72,33 +72,39 @@ class ReportData:
     requirements: tuple[GemmRequirement, ...]
     result: SearchResult
     gemm_evidence: tuple[GemmEvidence, ...] | None
-    training: tuple[TrainingRun, ...] | None
+    training: TrainingEvidence | None
     probe_plan: Plan | None  #: of the network that was trained, if it is another one
     provenance: Provenance
 
     @property
     def probe_network(self) -> str | None:
         """The network that was trained in place of this one."""
-        return self.probe_plan.network if self.probe_plan else None
+        trained = self.training.network if self.training else None
+        return trained if trained != self.result.plan.network else None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What training says; None before the planned widths and their baseline have run."""
+        if self.training is None:
+            return None
+        ready = any(one.offset == 0 and one.difference for one in self.training.summaries)
+        return self.training.verdict if ready else None
 
 
 def render(data: ReportData) -> str:
     """The page."""
-    summaries = summarise(data.training or ())
-    said = verdict(summaries) if summaries else None
-    drawn = drawings(
-        data.result, data.requirements, data.gemm_evidence or (), data.training or (), summaries
-    )
+    training = data.training
+    drawn = drawings(data.result, data.requirements, data.gemm_evidence or (), training)
     plotly_js, page_js = _script(get_plotlyjs()), _script(_file("page.js"))
     return _template().render(
         data=data,
         plan=data.result.plan,
-        headline=headline(data.result, said, data.probe_network),
+        headline=headline(data.result, data.verdict, data.probe_network),
         comparisons=comparisons(data.result),
         saving_rows=saving_rows(comparisons(data.result)),
         gemms=gemm_rows(data.result, data.requirements),
-        summaries=summaries,
-        verdict=said,
+        summaries=training.summaries if training else (),
+        verdict=data.verdict,
         figures=drawn,
         parts=_parts(data.result),
         styles=Markup(_file("page.css")),

@@ -31,17 +31,23 @@ def to_csv(records: Sequence[BaseModel]) -> str:
     layer,role,n,m_p,chunk,plain_bits,chunked_bits,log_lost
     '=fc,FWD,1,5,1,1,1,0.0
     """
-    rows = [_flat(record.model_dump(mode="json")) for record in records]
+    rows = [_harmless_row(_flat(record.model_dump(mode="json"))) for record in records]
     columns = {name: None for row in rows for name in row}
     if not columns:
         return ""
     # object columns: a whole number stays one where another row has none
     frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
-    return frame.map(harmless).rename(columns=harmless).to_csv(index=False, lineterminator="\n")
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _harmless_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {harmless(name): harmless(value) for name, value in row.items()}
 
 
 def harmless(cell: Any) -> Any:
     """The cell, with an apostrophe before text that a spreadsheet would run.
+
+    Line ends in it become plain line feeds: pandas does not quote a lone carriage return.
 
     >>> harmless("=1+1"), harmless(" @SUM(A1)"), harmless("conv1"), harmless(-1)
     ("'=1+1", "' @SUM(A1)", 'conv1', -1)
@@ -49,7 +55,8 @@ def harmless(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     runs = cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(_FORMULA)
-    return f"'{cell}" if runs else cell
+    plain = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{plain}" if runs else plain
 
 
 def _flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -23,6 +23,12 @@ def number(value: float, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits - 1}e}")
     if rounded == int(rounded):
         return f"{rounded:,.0f}".replace("-", MINUS)
+    return _digits(rounded, digits)
+
+
+def _digits(value: float, digits: int) -> str:
+    """The value with as many decimals as make ``digits`` significant digits, zeros too."""
+    rounded = float(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{rounded:,.{decimals}f}".replace("-", MINUS)
 
@@ -55,17 +61,16 @@ def quantity(value: float, unit: str, digits: int = 3) -> str:
     scaled = value / factor
     if scaled == 0:
         return f"0 {unit}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(float(f"{abs(scaled):.{digits - 1}e}"))))
-    return f"{scaled:,.{decimals}f} {letter}{unit}".replace("-", MINUS)
+    return f"{_digits(scaled, digits)} {letter}{unit}"
 
 
 def area(um2: float) -> str:
     """An area: in mm² from 0.01 mm² on, else in µm².
 
-    >>> area(2_135_273.0), area(850.4)
-    ('2.14 mm²', '850 µm²')
+    >>> area(2_135_273.0), area(5_000_000.0), area(850.4), area(0.0)
+    ('2.14 mm²', '5.00 mm²', '850 µm²', '0 µm²')
     """
-    return f"{number(um2 * 1e-6)} mm²" if um2 >= 1e4 else f"{number(um2)} µm²"
+    return f"{_digits(um2 * 1e-6, 3)} mm²" if um2 >= 1e4 else f"{number(um2)} µm²"
 
 
 def change(ratio: float) -> str:

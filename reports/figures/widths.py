@@ -14,6 +14,7 @@ from reports.text import label
 
 _ROW_PX = 22
 _AROUND_PX = 90
+_SCALE_PX = 180  #: the colour scale needs so much; the cells say their number anyway
 _ROLES = tuple(Role)
 
 Cell = tuple[int, str] | None  #: bits, and what hovering tells; None where there is no such GEMM
@@ -91,7 +92,7 @@ def width_drawing(data: WidthData) -> Drawing:
         },
         yaxis={
             "tickvals": list(range(len(data.layers))),
-            "ticktext": [label(layer, 28) for layer in data.layers],
+            "ticktext": [label(layer, 36) for layer in data.layers],
             "range": [len(data.layers) - 0.5, -0.5],
             "automargin": True,
             "fixedrange": True,
@@ -129,6 +130,7 @@ def _heat_map(data: WidthData, grid: WidthGrid) -> go.Heatmap:
         texttemplate="%{z}",
         textfont={"size": 12},
         colorscale=SCALE,
+        showscale=_ROW_PX * len(data.layers) >= _SCALE_PX,
         zmin=least,
         zmax=max(most, least + 1),
         xgap=2,
