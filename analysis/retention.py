@@ -163,6 +163,8 @@ def _lemma(m_acc: int, n: int) -> float:
 
 def _integers(name: str, value: IntLike, least: int, most: int) -> npt.NDArray[np.int64]:
     array = np.asarray(value)
+    if array.dtype.kind == "O" and isinstance(value, int):  # beyond any integer of numpy
+        raise ValueError(f"{name} must be in {least}..{most}, got {value}")
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must be a whole number, got {value!r}")
     outside = (array < least) | (array > most)

@@ -1,10 +1,13 @@
 """The command line: the only place that prints, reads the clock, and exits."""
 
 import json
+import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,24 +17,28 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 
+from analysis.formats import Rounding
 from analysis.retention import CUTOFF
 from dse import pipeline
 from dse.bits import by_layer, details, single
 from dse.folder import files
+from dse.progress import Advance
 from dse.settings import Settings
 from models.files import one_line, validated, write_atomically
 from models.networks.catalog import network_names
 from models.networks.gemm import Role
 from models.networks.loading import load_network
 from models.requirements import GemmRequirement, requirements
+from models.results import SearchResult
+from reports.page import Provenance
 from reports.tables import to_csv
 
 app = typer.Typer(
@@ -43,6 +50,12 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
+DEFAULTS = Settings(network=pipeline.PROBE_NETWORK)
+#: what typer makes of Ctrl-C: 128 + SIGINT, as shells do
+_INTERRUPTED = 130
+#: packages whose versions can change a result
+_PACKAGES = ("numpy", "scipy", "numba", "optuna", "plotly", "pydantic")
+
 NetworkArgument = Annotated[
     str, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
 ]
@@ -50,6 +63,20 @@ Batch = Annotated[int | None, typer.Option(help="samples per step [default: the 
 Density = Annotated[float, typer.Option(help="share of products that are not zero")]
 Cutoff = Annotated[float, typer.Option(help="a width is accepted while v(n) is below this")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="folder for everything that is written")]
+Trials = Annotated[int, typer.Option(help="of the search, earlier ones in the folder included")]
+Seed = Annotated[int, typer.Option(help="of everything that is random")]
+RoundingOption = Annotated[Rounding, typer.Option(help="of every addition")]
+OperandLimit = Annotated[
+    float, typer.Option(help="most noise of operand rounding, averaged over training")
+]
+OperandLeast = Annotated[int, typer.Option(help="fewest operand mantissa bits")]
+OperandMost = Annotated[int, typer.Option(help="most operand mantissa bits")]
+ArrayLeast = Annotated[int, typer.Option(help="fewest rows and columns of the array, 2^k")]
+ArrayMost = Annotated[int, typer.Option(help="most rows and columns of the array, 2^k")]
+Samples = Annotated[int, typer.Option(help="emulated dot products per case")]
+Seeds = Annotated[int, typer.Option(help="training runs per width")]
+Steps = Annotated[int, typer.Option(help="steps of each training run")]
+Workers = Annotated[int, typer.Option(help="processes of the probes")]
 
 
 @app.command()
@@ -150,18 +177,18 @@ def networks() -> None:
 
 
 @contextmanager
-def _track(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr where that is a terminal; a line at the end where it is not."""
+def _track(title: str) -> Iterator[Advance]:
+    """A progress bar on stderr; where that is no terminal, one line when the stage is done."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=errors) as progress:
-        task = progress.add_task(_plain(title), total=total)
-        yield lambda done: progress.update(task, completed=done)
+        task = progress.add_task(_plain(title), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @app.command()
@@ -171,27 +198,117 @@ def search(
     batch: Batch = None,
     density: Density = 1.0,
     cutoff: Cutoff = CUTOFF,
-    trials: Annotated[int, typer.Option(help="of the search, earlier ones included")] = 300,
-    seed: Annotated[int, typer.Option(help="of everything that is random")] = 0,
+    trials: Trials = DEFAULTS.trials,
+    seed: Seed = DEFAULTS.seed,
+    rounding: RoundingOption = DEFAULTS.rounding,
+    operand_nmse_limit: OperandLimit = DEFAULTS.operand_nmse_limit,
+    m_op_least: OperandLeast = DEFAULTS.m_op_least,
+    m_op_most: OperandMost = DEFAULTS.m_op_most,
+    array_least: ArrayLeast = DEFAULTS.array_least,
+    array_most: ArrayMost = DEFAULTS.array_most,
 ) -> None:
-    """Search per-layer plans; go on with a search that the folder holds.
+    """Search per-layer plans, or go on with the search that the folder holds.
 
-    Example: partialsum search resnet18-imagenet --out out/resnet18-imagenet
+    Example: partialsum search resnet18-imagenet --out out/resnet18-imagenet --trials 500
     """
-    settings = _settings(
-        network=network, batch=batch, density=density, cutoff=cutoff, trials=trials, seed=seed
-    )
-    found = pipeline.run_search(settings, out, _track)
-    console.print(found.why)
+    found = pipeline.run_search(_settings(locals()), out, _track)
+    _print_outcome(found)
     _name_files(out)
 
 
-def _settings(**values: Any) -> Settings:
-    return validated(values, Settings)
+@app.command()
+def probe(
+    out: Annotated[Path, typer.Argument(help="folder of a finished search")],
+    samples: Samples = DEFAULTS.samples,
+    seeds: Seeds = DEFAULTS.seeds,
+    steps: Steps = DEFAULTS.steps,
+    workers: Workers = DEFAULTS.workers,
+) -> None:
+    """Emulate every GEMM of the plan in a folder, and train with the criterion that made it.
+
+    Example: partialsum probe out/resnet18-imagenet
+    """
+    changed = {"samples": samples, "seeds": seeds, "steps": steps, "workers": workers}
+    settings = _settings({**dict(pipeline.load_settings(out)), **changed})
+    evidence = pipeline.run_probes(settings, out, _track)
+    console.print(evidence.verdict.sentence, highlight=False)
+    _name_files(out)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="folder of a finished search")],
+) -> None:
+    """Write the page of a folder, with the probes that were run.
+
+    Example: partialsum report out/resnet18-imagenet
+    """
+    page = pipeline.write_report(out, _provenance(pipeline.load_settings(out).seed))
+    console.print(f"Written: {_plain(str(page))}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    network: NetworkArgument,
+    out: Out,
+    batch: Batch = None,
+    density: Density = 1.0,
+    cutoff: Cutoff = CUTOFF,
+    trials: Trials = DEFAULTS.trials,
+    seed: Seed = DEFAULTS.seed,
+    rounding: RoundingOption = DEFAULTS.rounding,
+    operand_nmse_limit: OperandLimit = DEFAULTS.operand_nmse_limit,
+    m_op_least: OperandLeast = DEFAULTS.m_op_least,
+    m_op_most: OperandMost = DEFAULTS.m_op_most,
+    array_least: ArrayLeast = DEFAULTS.array_least,
+    array_most: ArrayMost = DEFAULTS.array_most,
+    samples: Samples = DEFAULTS.samples,
+    seeds: Seeds = DEFAULTS.seeds,
+    steps: Steps = DEFAULTS.steps,
+    workers: Workers = DEFAULTS.workers,
+) -> None:
+    """The whole chain: requirement, search, plan, probes and report. Goes on where it was stopped.
+
+    Example: partialsum run resnet18-imagenet --out out/resnet18-imagenet
+    """
+    settings = _settings(locals())
+    _print_outcome(pipeline.run_search(settings, out, _track))
+    evidence = pipeline.run_probes(settings, out, _track)
+    console.print(evidence.verdict.sentence, highlight=False)
+    pipeline.write_report(out, _provenance(settings.seed))
+    _name_files(out)
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from a command's own options."""
+    return validated({k: v for k, v in values.items() if k in Settings.model_fields}, Settings)
+
+
+def _print_outcome(found: SearchResult) -> None:
+    console.print(found.why, highlight=False)
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("accumulators")
+    for title in ("m_acc", "area mm²", "energy mJ", "latency ms"):
+        table.add_column(title, justify="right")
+    for one in found.baselines:
+        figures = (one.area_mm2, one.energy_mj, one.latency_ms)
+        widths = sorted({one.m_acc_least, one.m_acc_most})
+        table.add_row(one.name, "–".join(map(str, widths)), *(f"{x:,.4g}" for x in figures))
+    console.print(table)
+
+
+def _provenance(seed: int) -> Provenance:
+    return Provenance(
+        command=shlex.join(["partialsum", *sys.argv[1:]]),
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        versions={name: version(name) for name in ("partialsum", *_PACKAGES)}
+        | {"python": platform.python_version()},
+        seed=seed,
+    )
 
 
 def _name_files(out: Path) -> None:
-    console.print("\nWritten:")
+    console.print("Written:")
     for file in files(out):
         console.print(f"  {_plain(str(file))}", highlight=False, soft_wrap=True)
 
@@ -199,13 +316,13 @@ def _name_files(out: Path) -> None:
 def main() -> None:
     """Run a command; bad input is one line and exit code 2."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except KeyboardInterrupt:
-        errors.print("partialsum: stopped; the same command goes on from here")
-        sys.exit(130)
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:
+            errors.print("partialsum: stopped; the same command goes on from here")
+        sys.exit(code)
     except typer.TyperException as error:
         _fail(f"{error.format_message()} In: partialsum {shlex.join(sys.argv[1:])}")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         _fail(str(error))
 
 

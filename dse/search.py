@@ -1,11 +1,12 @@
 """The Optuna study: a multi-objective, constrained search that can be stopped and gone on with.
 
-Trial k is drawn by a sampler that is seeded with (seed, k) and reads everything else from the
-study, so a search that was interrupted ends where an uninterrupted one does.
+Trials are drawn in memory and each is added to the journal when it is complete: one synced line a
+trial, where a study that lives in the journal writes one for every parameter. Trial k is drawn by a
+sampler that is seeded with (seed, k) and takes everything else from the trials before it, so a
+search that was interrupted ends where an uninterrupted one does.
 """
 
 import math
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from dse.progress import Advance
 from dse.seeds import seeds
 from dse.space import MARGINS, Choice, Design, Evaluation, Space
 from models.accelerator.spec import Dataflow
@@ -24,48 +27,62 @@ POPULATION = 40
 #: Optuna's default, one parameter in each child, leaves most children of good parents copies
 MUTATION = 0.03
 OBJECTIVES = ("area_mm2", "energy_mj", "latency_ms")
+_DIRECTIONS = [StudyDirection.MINIMIZE] * len(OBJECTIVES)
 _STUDY = "partialsum"
 
 Params = dict[str, str | int]
-OnTrial = Callable[[int], None]  #: called with the number of finished trials
 
 
 def open_study(journal: Path) -> optuna.Study:
-    """The study kept in ``journal``, made if it is new; trials that were cut off are closed."""
+    """The study kept in ``journal``, made if it is new; a line that was cut off is dropped."""
+    _mend(journal)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
+    return optuna.create_study(
         storage=JournalStorage(JournalFileBackend(str(journal))),
         study_name=_STUDY,
-        directions=["minimize"] * len(OBJECTIVES),
+        directions=_DIRECTIONS,
         load_if_exists=True,
     )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-    return study
 
 
-def search(study: optuna.Study, space: Space, on_trial: OnTrial) -> None:
-    """Run trials until ``settings.trials`` are complete."""
-    done = len(completed(study))
-    first = list(islice(seeds(space), done, space.settings.trials))
+def _mend(journal: Path) -> None:
+    text = journal.read_bytes() if journal.exists() else b""
+    whole = text.rfind(b"\n") + 1
+    if whole < len(text):
+        with journal.open("r+b") as file:
+            file.truncate(whole)
+
+
+def search(kept: optuna.Study, space: Space, advance: Advance) -> None:
+    """Add trials to ``kept`` until it has ``settings.trials``."""
     sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, mutation_prob=MUTATION)
-    study.sampler = sampler
-    on_trial(done)
-    for number in range(done, space.settings.trials):
-        if number - done < len(first) and not _waiting(study):
-            study.enqueue_trial(parameters(space, first[number - done]))
+    drawing = optuna.create_study(directions=_DIRECTIONS, sampler=sampler)
+    drawing.add_trials(completed(kept))
+    _recall_parents(drawing, sampler)
+    done, wanted = len(completed(kept)), space.settings.trials
+    first = dict(enumerate(islice(seeds(space), wanted)))
+    advance(done, wanted)
+    for number in range(done, wanted):
+        if number in first:
+            drawing.enqueue_trial(parameters(space, first[number]))
         _reseed(sampler, space.settings.seed, number)
-        _run_trial(study, sampler, space)
-        on_trial(number + 1)
+        kept.add_trial(_run_trial(drawing, sampler, space))
+        advance(number + 1, wanted)
+
+
+def _recall_parents(study: optuna.Study, sampler: optuna.samplers.NSGAIISampler) -> None:
+    """Choose the parents of every generation so far, oldest first, as the search did.
+
+    The sampler takes them in another order when it chooses them than when it looks them up.
+    """
+    generations = [sampler.get_trial_generation(study, trial) for trial in completed(study)]
+    for generation in range(1, max(generations, default=0) + 1):
+        sampler.get_parent_population(study, generation)
 
 
 def completed(study: optuna.Study) -> list[FrozenTrial]:
     """Finished trials, oldest first."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _waiting(study: optuna.Study) -> bool:
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _reseed(sampler: optuna.samplers.NSGAIISampler, seed: int, number: int) -> None:
@@ -79,14 +96,16 @@ def _reseed(sampler: optuna.samplers.NSGAIISampler, seed: int, number: int) -> N
     sampler._random_sampler._rng.rng.seed(second)
 
 
-def _run_trial(study: optuna.Study, sampler: optuna.samplers.NSGAIISampler, space: Space) -> None:
+def _run_trial(
+    study: optuna.Study, sampler: optuna.samplers.NSGAIISampler, space: Space
+) -> FrozenTrial:
     trial = study.ask()
     # a trial that was enqueued joins a generation only when asked; else none would be a parent
     sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[trial.number])
     evaluation = space.evaluate(suggest(trial, space))
     for name, distance in constraints(space, evaluation).items():
         trial.set_constraint(name, distance)
-    study.tell(trial, evaluation.objectives)
+    return study.tell(trial, evaluation.objectives)
 
 
 def constraints(space: Space, evaluation: Evaluation) -> dict[str, float]:

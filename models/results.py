@@ -44,6 +44,16 @@ class Baseline(BaseModel):
     energy_pj: dict[str, float]  #: one training step, by component
     latency_ms: float
 
+    @property
+    def area_mm2(self) -> float:
+        """Area of the chip, in mm²."""
+        return sum(self.area_um2.values()) * 1e-6
+
+    @property
+    def energy_mj(self) -> float:
+        """Energy of one step, in mJ."""
+        return sum(self.energy_pj.values()) * 1e-9
+
 
 class SearchResult(BaseModel):
     """The front, the chosen plan, why it was chosen, and what it is compared with."""
