@@ -14,6 +14,9 @@
     const c = colours();
     const patch = {
       "font.color": c.text,
+      "modebar.bgcolor": "rgba(0, 0, 0, 0)",
+      "modebar.color": c.line,
+      "modebar.activecolor": c.text,
       "hoverlabel.bgcolor": c.surface,
       "hoverlabel.bordercolor": c.line,
       "hoverlabel.font.color": c.text,
@@ -49,9 +52,10 @@
   const config = {
     responsive: true,
     displaylogo: false,
+    showSendToCloud: false, // plotly.js 4 offers to upload the chart unless it is told not to
     plotlyServerURL: "",
     toImageButtonOptions: { format: "svg" },
-    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d"],
   };
   const drawing = [];
   for (const element of document.querySelectorAll("script.figure")) {

@@ -153,8 +153,8 @@ def _bar(bars: Bars, component: str, values: tuple[float, ...], legend: bool) ->
             "line": {"width": 0},
             "pattern": {"shape": hatching, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 6},
         },
-        customdata=[_UNITS[bars.quantity].show(value) for value in values],
-        hovertemplate=f"{name}: %{{customdata}}<extra></extra>",
+        customdata=[f"{name}: {_UNITS[bars.quantity].show(value)}" for value in values],
+        hovertemplate="%{customdata}<extra></extra>",
     )
 
 

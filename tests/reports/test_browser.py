@@ -149,6 +149,20 @@ def test_a_view_changes_what_is_drawn(good: Visit) -> None:
     assert seen == [["5", "9", "5", "9"], ["8"] * 4, ["4"] * 4]
 
 
+def test_no_button_sends_the_chart_anywhere(good: Visit) -> None:
+    names = "[...document.querySelectorAll('.modebar-btn')].map(e => e.dataset.title)"
+    assert set(good.page.evaluate(names)) == {
+        "Download plot",
+        "Zoom",
+        "Pan",
+        "Orbital rotation",
+        "Turntable rotation",
+        "Reset axes",
+        "Reset camera to default",
+        "Reset camera to last save",
+    }
+
+
 def test_keys_reach_links_and_views(good: Visit) -> None:
     good.page.reload()
     good.page.wait_for_selector("html[data-drawn]", state="attached")

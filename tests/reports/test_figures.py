@@ -10,7 +10,7 @@ from analysis.retention import log_variance_lost_chunked
 from models.networks.gemm import Role
 from reports.drawings import drawings
 from reports.figures.breakdown import breakdown_data, breakdown_drawing
-from reports.figures.drawing import Drawing
+from reports.figures.drawing import Drawing, new_figure
 from reports.figures.front import FrontMember, dominates, front_data, projection_drawing
 from reports.figures.gemm_evidence import Measurement, evidence_cases
 from reports.figures.retention import Stage, retention_data, retention_drawing, stages
@@ -212,6 +212,13 @@ def test_json_can_neither_end_its_element_nor_carry_entities(every: tuple[Drawin
         spec = json.loads(text)
         assert len(spec["data"]) == len(drawing.figure.data)
         assert all(len(view["visible"]) == len(spec["data"]) for view in spec["views"])
+
+
+def test_json_of_hostile_text_is_harmless_and_complete() -> None:
+    text = "</script><!-- & \u2028 \u2029 'x'"
+    drawing = Drawing("key", "title", "caption.", new_figure([{"type": "bar", "name": text}], 100))
+    assert not set("<>&'\u2028\u2029") & set(drawing.to_json())
+    assert json.loads(drawing.to_json())["data"][0]["name"] == text
 
 
 def test_a_figure_opens_in_its_first_view(every: tuple[Drawing, ...]) -> None:
