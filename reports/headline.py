@@ -52,9 +52,9 @@ def headline(result: SearchResult, verdict: Verdict | None, probe: str | None) -
 def _tone(result: SearchResult, verdict: Verdict | None) -> Tone:
     if not result.baselines[-1].feasible:
         return Tone.BAD
-    if verdict is None:
-        return Tone.OPEN
-    return Tone.BAD if verdict.kind is Kind.NOT_CONFIRMED else Tone.GOOD
+    if verdict is not None and verdict.kind is Kind.NOT_CONFIRMED:
+        return Tone.BAD
+    return Tone.GOOD if verdict is not None and verdict.resolved else Tone.OPEN
 
 
 def widths_sentence(result: SearchResult) -> str:

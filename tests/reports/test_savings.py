@@ -1,6 +1,7 @@
 import pytest
 
 from models.accelerator.components import Component
+from models.probes.summary import Kind
 from reports.headline import Tone, headline, saving_rows, widths_sentence
 from reports.page import ReportData
 from reports.savings import Saving, Scope, Unit, comparisons, components
@@ -79,6 +80,27 @@ def test_a_network_that_was_trained_itself_needs_no_such_words(report: ReportDat
 def test_without_a_probe_the_verdict_stays_open(report: ReportData) -> None:
     box = headline(report.result, None, None)
     assert (box.tone, "theory alone" in box.training) == (Tone.OPEN, True)
+
+
+def test_the_tone_follows_what_training_could_tell(report: ReportData) -> None:
+    assert report.verdict is not None
+    tones = {
+        (kind, resolved): headline(
+            report.result,
+            report.verdict.model_copy(update={"kind": kind, "resolved": resolved}),
+            None,
+        ).tone
+        for kind in Kind
+        for resolved in (True, False)
+    }
+    assert tones == {
+        (Kind.CONFIRMED, True): Tone.GOOD,
+        (Kind.CONFIRMED, False): Tone.OPEN,
+        (Kind.CONSERVATIVE, True): Tone.GOOD,
+        (Kind.CONSERVATIVE, False): Tone.OPEN,
+        (Kind.NOT_CONFIRMED, True): Tone.BAD,
+        (Kind.NOT_CONFIRMED, False): Tone.BAD,
+    }
 
 
 def test_a_plan_that_fails_its_test_is_not_called_enough(report: ReportData) -> None:
