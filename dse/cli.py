@@ -31,7 +31,7 @@ from dse import pipeline
 from dse.bits import by_layer, details, single
 from dse.folder import files
 from dse.progress import Advance
-from dse.settings import Settings
+from dse.settings import Floor, Settings
 from models.files import one_line, validated, write_atomically
 from models.networks.catalog import network_names
 from models.networks.gemm import Role
@@ -65,6 +65,9 @@ Cutoff = Annotated[float, typer.Option(help="a width is accepted while v(n) is b
 Out = Annotated[Path, typer.Option("--out", "-o", help="folder for everything that is written")]
 Trials = Annotated[int, typer.Option(help="of the search, earlier ones in the folder included")]
 Seed = Annotated[int, typer.Option(help="of everything that is random")]
+FloorOption = Annotated[
+    Floor, typer.Option(help="narrowest width allowed: that of a product, or as published")
+]
 RoundingOption = Annotated[Rounding, typer.Option(help="of every addition")]
 OperandLimit = Annotated[
     float, typer.Option(help="most noise of operand rounding, averaged over training")
@@ -200,6 +203,7 @@ def search(
     cutoff: Cutoff = CUTOFF,
     trials: Trials = DEFAULTS.trials,
     seed: Seed = DEFAULTS.seed,
+    floor: FloorOption = DEFAULTS.floor,
     rounding: RoundingOption = DEFAULTS.rounding,
     operand_nmse_limit: OperandLimit = DEFAULTS.operand_nmse_limit,
     m_op_least: OperandLeast = DEFAULTS.m_op_least,
@@ -256,6 +260,7 @@ def run(
     cutoff: Cutoff = CUTOFF,
     trials: Trials = DEFAULTS.trials,
     seed: Seed = DEFAULTS.seed,
+    floor: FloorOption = DEFAULTS.floor,
     rounding: RoundingOption = DEFAULTS.rounding,
     operand_nmse_limit: OperandLimit = DEFAULTS.operand_nmse_limit,
     m_op_least: OperandLeast = DEFAULTS.m_op_least,

@@ -136,7 +136,7 @@ def baselines(space: Space, design: Design) -> tuple[Baseline, ...]:
         _baseline(
             space,
             "widest needed everywhere",
-            "the width that the longest unchunked sum needs, for every sum",
+            "one width for all: the widest that any sum needs where the array need not chunk",
             accelerator,
             _at(plain, widest),
         ),

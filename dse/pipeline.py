@@ -103,7 +103,7 @@ def write_report(out: Path, made: Provenance) -> Path:
     data = ReportData(
         network=NetworkSummary.of(network),
         batch=found.plan.batch,
-        settings=settings.identity(),
+        settings=settings.model_dump(mode="json"),
         requirements=table_requirements(settings, network),
         result=found,
         gemm_evidence=kept_gemms(found.plan, settings, out),

@@ -1,5 +1,6 @@
 """Everything that a run depends on, as one value that is saved with its results."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,15 @@ def _power_of_two(value: int) -> int:
 Side = Annotated[int, Field(ge=2, le=4096), AfterValidator(_power_of_two)]
 
 
+class Floor(StrEnum):
+    """The narrowest accumulator that a search may use, whatever the theorem accepts."""
+
+    #: m_acc ≥ m_p, so that a product alone is held exactly: the theorem counts variance, and asks
+    #: for a single bit where few products are summed, which training does not stand
+    PRODUCT = "product"
+    NONE = "none"  #: as published
+
+
 class Settings(BaseModel):
     """A run: the network, what is asked of its sums, the bounds of the space, and the effort."""
 
@@ -38,6 +48,7 @@ class Settings(BaseModel):
         description="most noise that operand rounding may cause, averaged over training; ours: it"
         " admits the two mantissa bits of FP8 training (Wang et al., 2018) and refuses one",
     )
+    floor: Floor = Floor.PRODUCT
     rounding: Rounding = Rounding.NEAREST_EVEN
     chunk: int = Field(64, ge=1, le=2**40, description="chunk of the requirement table")
 
@@ -56,8 +67,8 @@ class Settings(BaseModel):
     seed: int = Field(0, ge=0, le=2**31)
     workers: int = Field(2, ge=1, le=256)
     samples: int = Field(2048, ge=64, le=10**6, description="dot products per emulated case")
-    seeds: int = Field(3, ge=2, le=100, description="training runs per width")
-    steps: int = Field(300, ge=1, le=10**5, description="of each training run")
+    seeds: int = Field(5, ge=2, le=100, description="training runs per width")
+    steps: int = Field(200, ge=1, le=10**5, description="of each training run")
     probe_trials: int = Field(150, ge=1, le=10**6, description="search of the probe network")
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.noise import operand_nmse
 from analysis.retention import log_variance_lost_chunked
-from dse.settings import Settings
+from dse.settings import Floor, Settings
 from models.accelerator.cost import GemmArrays, hardware_chunk
 from models.accelerator.spec import Accelerator, Dataflow
 from models.costing import Choices, Floats, Ints, PlanCost, phase_table, total_cost
@@ -139,12 +139,14 @@ class Space:
             clock_mhz=s.clock_mhz,
         )
 
-    def required(self, gemm: Gemm, m_op: int, inner: int) -> int:
-        """Least m_acc for operands of ``m_op`` bits summed in runs of ``inner``."""
-        s = self.settings
-        return least_bits(
-            gemm.length, 2 * m_op + 1, chunk=inner, density=s.density, cutoff=s.cutoff
-        )
+    def required(self, gemm: Gemm, m_op: int, inner: int, margin: int = 0) -> int:
+        """Least m_acc for operands of ``m_op`` bits summed in runs of ``inner``.
+
+        The theorem's width and the margin, but not below the floor.
+        """
+        s, m_p = self.settings, 2 * m_op + 1
+        least = least_bits(gemm.length, m_p, chunk=inner, density=s.density, cutoff=s.cutoff)
+        return max(m_p if s.floor is Floor.PRODUCT else 1, least + margin)
 
     def resolve(self, design: Design) -> tuple[GemmPlan, ...]:
         """What each distinct GEMM really runs with."""
@@ -162,7 +164,7 @@ class Space:
             role=gemm.role,
             length=gemm.length,
             m_op=choice.m_op,
-            m_acc=max(1, self.required(gemm, choice.m_op, inner) + choice.margin),
+            m_acc=self.required(gemm, choice.m_op, inner, choice.margin),
             chunk=inner,
             schedule=choice.schedule,
         )

@@ -28,9 +28,14 @@ class Extent(NamedTuple):
     highest: int  #: greatest exponent of a first bit
 
 
+def _extent(x: Array) -> Extent:
+    """The extent of the values of ``x``, which lie in memory by rows or by columns."""
+    return Extent(*scan(x if x.flags.c_contiguous else x.T))
+
+
 def product_extent(a: Array, b: Array) -> Extent:
     """Bounds over ``a``, ``b`` and every exact product of their elements."""
-    left, right = Extent(*scan(a)), Extent(*scan(b))
+    left, right = _extent(a), _extent(b)
     if min(left.significand, right.significand) < 0:
         raise ValueError(
             "matmul: operands must be finite, got an infinity, a NaN or a subnormal of float64"
@@ -68,15 +73,11 @@ def nearest_grid(number_format: FloatFormat) -> Any:
 def choose_way(extent: Extent, inner: FloatFormat, rounding: Rounding) -> Way:
     """The fastest step that is exact for these products (conditions proved in ``kernels.py``)."""
     m = inner.mantissa_bits
-    # the last three keep operands, products, sums and scaled sums in the exponents of float32
-    in_float32 = (
-        extent.significand <= 24
-        and m <= 21
-        and inner.exponent_bits <= 7
-        and extent.lowest >= -149
-        and extent.highest <= 100
-    )
-    if not in_float32:
+    # operands and products are exact in float32, and sums of narrower exponents stay inside it
+    in_float32 = extent.significand <= 24 and extent.lowest >= -149 and extent.highest <= 100
+    if in_float32 and rounding is Rounding.NEAREST_EVEN and (inner.exponent_bits, m) == (8, 23):
+        return Way(np.float32, (np.float32(float(inner.largest)),))
+    if not in_float32 or m > 21 or inner.exponent_bits > 7:
         return Way(np.float64, odd_grid(inner, rounding, np.float64))
     narrow = m <= 11 and extent.significand <= min(m + 1, 22 - m)
     if rounding is Rounding.NEAREST_EVEN and narrow:
@@ -114,7 +115,7 @@ def _check(a: Array, b: Array) -> None:
 def _check_start(start: Array, shape: tuple[int, int], grid: FloatFormat) -> None:
     if start.shape != shape:
         raise ValueError(f"matmul: start must have shape {shape}, got {start.shape}")
-    significand, lowest, highest = scan(start)
+    significand, lowest, highest = _extent(start)
     on_grid = 0 <= significand <= grid.mantissa_bits + 1 and highest <= grid.emax
     if not on_grid or lowest < grid.emin - grid.mantissa_bits:
         raise ValueError(f"matmul: start must lie on the grid of {grid.name}, got values off it")

@@ -27,6 +27,9 @@ does nothing. Else, with E the binade of s + p, one of the two has a last bit be
 The second rounding adds and subtracts 1.5 · 2^(E+23−m), whose own ulp is the accumulator's; m ≤ 21
 keeps that sum in its binade. E is at least emin, which is the rule for subnormals.
 
+*Nearest to float32 itself.* With an exact product, s + p rounded by a float32 lane is the step;
+its overflow to infinity is clamped like any other.
+
 No fastmath anywhere: LLVM then neither reorders nor contracts.
 """
 
@@ -117,8 +120,16 @@ def _round_nearest32(t: Any, grid: Any) -> Any:
     return min(max((t + shift) - shift, -largest), largest)
 
 
+@njit(cache=True)
+def _clamp(t: Any, grid: Any) -> Any:
+    """``t`` where the lane's own rounding is the accumulator's; ``grid`` = (largest,)."""
+    return min(max(t, -grid[0]), grid[0])
+
+
 @overload(_step, strict=False)
 def _step_of(s: Any, x: Any, y: Any, grid: Any) -> Any:
+    if isinstance(grid, types.UniTuple) and grid.count == 1:
+        return lambda s, x, y, grid: _clamp(s + x * y, grid)
     if isinstance(grid, types.UniTuple):
         return lambda s, x, y, grid: _round_nearest32(s + x * y, grid)
     return lambda s, x, y, grid: _round(_sum_to_odd(s, x * y), grid)
@@ -164,25 +175,30 @@ def accumulate(a: Any, panels: Any, out: Any, chunk: int, inner: Any, outer: Any
 
 @njit(cache=True, nogil=True)
 def scan(x: Any) -> tuple[int, int, int]:
-    """(significand bits, exponent of the last bit, exponent of the first bit) over ``x``.
+    """(significand bits, exponent of the last bit, exponent of the first bit) over ``x``, (M, N).
 
     The widest, the lowest and the highest of the non-zero values; (0, 0, 0) where there is none,
-    and (−1, 0, 0) where a value is infinite, NaN, or subnormal in float64.
+    and (−1, 0, 0) where a value is infinite, NaN, or subnormal in float64. No branch leaves the
+    loop, so that it runs in SIMD lanes; rows are taken along the last axis.
     """
-    significand: Any = 0
-    lowest: Any = 1 << 20
-    highest: Any = -(1 << 20)
-    for value in x.flat:
-        bits = np.float64(value).view(np.int64)
-        field = (bits & _EXPONENT64) >> np.int64(52)
-        if field == 2047 or (field == 0 and value != 0.0):
-            return -1, 0, 0
-        if field != 0:
-            fraction = (bits & (_HIDDEN64 - _ONE)) | _HIDDEN64
-            last = (np.float64(fraction & -fraction).view(np.int64) >> np.int64(52)) - 1023
-            significand = max(significand, 53 - last)
-            lowest = min(lowest, field - 1075 + last)
-            highest = max(highest, field - 1023)
+    rows, columns = x.shape
+    far: Any = np.int64(1 << 20)
+    significand: Any = np.int64(0)
+    lowest, highest, refused = far, -far, False
+    for i in range(rows):
+        for j in range(columns):
+            bits = np.float64(x[i, j]).view(np.int64)
+            field = (bits & _EXPONENT64) >> np.int64(52)
+            fraction = bits & (_HIDDEN64 - _ONE)
+            whole = fraction | _HIDDEN64
+            last = (np.float64(whole & -whole).view(np.int64) >> np.int64(52)) - 1023
+            there = field != 0
+            refused |= (field == 2047) | ((field == 0) & (fraction != 0))
+            significand = max(significand, 53 - last if there else 0)
+            lowest = min(lowest, field - 1075 + last if there else far)
+            highest = max(highest, field - 1023 if there else -far)
+    if refused:
+        return -1, 0, 0
     if significand == 0:
         return 0, 0, 0
     return significand, lowest, highest

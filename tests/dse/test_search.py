@@ -1,13 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
-from dse.outcome import front_trials, outcome
+from analysis.retention import min_accumulator_bits
+from dse.outcome import baselines, front_trials, outcome
 from dse.search import POPULATION, completed, constraints, open_study, parameters, search, suggest
 from dse.seeds import Aim, per_layer_least, seeds
-from dse.settings import Settings
+from dse.settings import Floor, Settings
 from dse.space import MARGINS, Design, Evaluation, Space
 from models.accelerator.spec import Dataflow
 from models.networks.loading import load_network
@@ -15,6 +17,7 @@ from models.schedules import Schedule
 
 SETTINGS = Settings(network="digits-cnn", trials=60, array_least=8, array_most=32)
 SPACE = Space(SETTINGS, load_network("digits-cnn"))
+AS_PUBLISHED = Space(SETTINGS.model_copy(update={"floor": Floor.NONE}), SPACE.network)
 
 
 def quiet(done: int, total: int) -> None:
@@ -125,13 +128,15 @@ def test_every_gemm_of_the_chosen_plan_is_at_or_above_its_requirement(whole: opt
         assert (planned.layer, planned.role, planned.length) == (gemm.layer, gemm.role, gemm.length)
 
 
-def test_baselines_cost_more_than_the_plan_and_all_are_feasible(whole: optuna.Study) -> None:
-    found = outcome(whole, SPACE)
-    energy = [sum(baseline.energy_pj.values()) for baseline in found.baselines]
-    assert energy[0] > energy[1] > energy[3]
-    assert energy[2] >= energy[3]
-    assert all(baseline.feasible for baseline in found.baselines)
-    assert (found.baselines[0].m_acc_least, found.baselines[0].m_acc_most) == (23, 23)
+def test_baselines_cost_more_than_the_plan_and_all_are_feasible() -> None:
+    design = per_layer_least(SPACE, 4, 4, Dataflow.OUTPUT_STATIONARY)
+    found = baselines(SPACE, design)
+    float32, widest, uniform, plan = (sum(one.energy_pj.values()) for one in found)
+    assert float32 > widest > uniform > plan
+    assert all(one.feasible for one in found)
+    assert (found[0].m_acc_least, found[0].m_acc_most) == (23, 23)
+    # the longest sum, GRAD of conv1, has 64 · 8 · 8 products
+    assert found[1].m_acc_most == min_accumulator_bits(4096, 5)
 
 
 def test_per_layer_least_is_the_least_energy_of_its_array() -> None:
@@ -153,13 +158,23 @@ def test_aiming_at_width_never_takes_a_wider_accumulator() -> None:
     assert SPACE.evaluate(per_layer_least(SPACE, *array, Aim.WIDTH)).operand_nmse <= 0.01
 
 
-def test_one_bit_below_the_requirement_breaks_the_constraint() -> None:
-    design = next(seeds(SPACE))
+def test_one_bit_below_the_theorem_breaks_the_constraint() -> None:
+    design = next(seeds(AS_PUBLISHED))
     for margin in MARGINS:
         choices = tuple(choice._replace(margin=margin) for choice in design.choices)
-        changed = type(design)(design.log2_rows, design.log2_cols, design.dataflow, choices)
-        distance = constraints(SPACE, SPACE.evaluate(changed))["log_lost"]
+        changed = replace(design, choices=choices)
+        distance = constraints(AS_PUBLISHED, AS_PUBLISHED.evaluate(changed))["log_lost"]
         assert (distance > 0) == (margin < 0)
+
+
+def test_floor_holds_a_product_and_can_be_lifted() -> None:
+    array = (4, 4, Dataflow.WEIGHT_STATIONARY)  # chunks of 16, which the theorem gives few bits
+    floored = SPACE.resolve(per_layer_least(SPACE, *array))
+    assert min(gemm.m_acc - gemm.m_p for gemm in floored) == 0
+    published = AS_PUBLISHED.resolve(per_layer_least(AS_PUBLISHED, *array))
+    assert min(gemm.m_acc for gemm in published) == 1
+    for gemm in published:
+        assert gemm.m_acc == min_accumulator_bits(gemm.length, gemm.m_p, chunk=gemm.chunk)
 
 
 def test_weight_stationary_array_sums_its_rows_whatever_is_asked() -> None:

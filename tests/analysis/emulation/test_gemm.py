@@ -26,9 +26,9 @@ E5M2, E4M3, BFLOAT16, HALF = (float_format(*f) for f in ((5, 2), (4, 3), (8, 7),
 
 
 def way(a: Floats, b: Floats, accumulator: Accumulator) -> str:
-    """Which of the three steps is taken, by lane and the length of its grid."""
+    """Which of the four steps is taken, by lane and the length of its grid."""
     lane, grid = choose_way(product_extent(a, b), accumulator.format, accumulator.rounding)
-    return f"{'nearest' if len(grid) == 3 else 'odd'} {lane.__name__}"
+    return f"{ {1: 'plain', 3: 'nearest', 6: 'odd'}[len(grid)] } {lane.__name__}"
 
 
 def assert_same_bits(computed: Floats, exact: Floats) -> None:
@@ -62,7 +62,9 @@ WAYS = [
     (E5M2, float_format(6, 12), NEAREST, "odd float32"),  # a sum too wide to be rounded twice
     (HALF, float_format(6, 9), NEAREST, "odd float32"),
     (BFLOAT16, float_format(8, 9), NEAREST, "odd float64"),  # exponents beyond float32's
-    (E5M2, float_format(8, 23), NEAREST, "odd float64"),
+    (E5M2, float_format(8, 23), NEAREST, "plain float32"),
+    (HALF, float_format(8, 23), NEAREST, "plain float32"),
+    (E5M2, float_format(8, 23), ZERO, "odd float64"),
     (E5M2, float_format(6, 22), ZERO, "odd float64"),
 ]
 each_way = pytest.mark.parametrize(("form", "narrow", "rounding", "expected"), WAYS)
@@ -255,6 +257,17 @@ def test_numpy_float32_sums() -> None:
     a, b = operands((4, 400, 6), HALF, seed=10)
     expected = np.cumsum(a[:, :, None] * b[None], axis=1, dtype=np.float32)[:, -1]
     assert np.array_equal(matmul(a, b, Accumulator(float_format(8, 23))), expected)
+
+
+def test_float32_sums_saturate_and_recover() -> None:
+    huge = float(float_format(8, 23).largest)
+    a = np.array([[2.0**99, 2.0**99, -(2.0**99), 2.0**-30]])
+    b = np.array([[2.0**0], [1.5], [1.5], [1.0]])
+    start = np.array([[huge]])
+    accumulator = Accumulator(float_format(8, 23))
+    assert way(a, b, accumulator) == "plain float32"
+    for sign in (1.0, -1.0):
+        assert_exact(sign * a, b, accumulator, sign * start)
 
 
 FINE = Accumulator(float_format(6, 9))

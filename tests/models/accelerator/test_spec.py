@@ -14,7 +14,7 @@ def test_accelerators_are_frozen_and_hashable() -> None:
     array = Accelerator()
     assert hash(array) == hash(Accelerator())
     with pytest.raises(ValidationError, match="frozen"):
-        array.rows = 64
+        array.rows = 64  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
