@@ -47,7 +47,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
+#: wide enough in a pipe or a file that the names of layers are not folded
+console = Console(width=None if sys.stdout.isatty() else 120)
 errors = Console(stderr=True)
 
 DEFAULTS = Settings(network=pipeline.PROBE_NETWORK)
@@ -141,12 +142,10 @@ def _print_single(asked: GemmRequirement, density: float, cutoff: float) -> None
 
 def _print_network(asked: Sequence[GemmRequirement]) -> None:
     chunk = max(one.chunk for one in asked)
-    table = Table(
-        title=f"Least accumulator mantissa bits: plain / in chunks of {chunk}"
-        f" (m_p = {asked[0].m_p})",
-        title_justify="left",
-        box=SIMPLE_HEAD,
+    console.print(
+        f"Least accumulator mantissa bits: plain / in chunks of {chunk} (m_p = {asked[0].m_p})"
     )
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("layer", overflow="fold")
     for role in Role:
         table.add_column(f"{role} n", justify="right", no_wrap=True)

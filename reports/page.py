@@ -114,6 +114,7 @@ def render(data: ReportData) -> str:
         span=lambda widths: text.span(min(widths), max(widths)),
         plan_widths=[gemm.m_acc for gemm in data.result.plan.gemms],
         probe_widths=[gemm.m_acc for gemm in data.probe_plan.gemms] if data.probe_plan else [],
+        asked_chunk=max((asked.chunk for asked in data.requirements), default=0),
         asked_m_p=_the_one(asked.m_p for asked in data.requirements),
         samples=max((row.samples for row in data.gemm_evidence or ()), default=0),
         made=_made(data),
