@@ -25,13 +25,32 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from analysis.formats import Rounding
 from analysis.retention import CUTOFF
 from dse import pipeline
 from dse.bits import by_layer, details, single
 from dse.folder import files
+from dse.options import (
+    ArrayLeast,
+    ArrayMost,
+    Batch,
+    Cutoff,
+    Density,
+    FloorOption,
+    NetworkArgument,
+    OperandLeast,
+    OperandLimit,
+    OperandMost,
+    Out,
+    RoundingOption,
+    Samples,
+    Seed,
+    Seeds,
+    Steps,
+    Trials,
+    Workers,
+)
 from dse.progress import Advance
-from dse.settings import Floor, Settings
+from dse.settings import Settings
 from models.files import one_line, validated, write_atomically
 from models.networks.catalog import network_names
 from models.networks.gemm import Role
@@ -56,31 +75,6 @@ DEFAULTS = Settings(network=pipeline.PROBE_NETWORK)
 _INTERRUPTED = 130
 #: packages whose versions can change a result
 _PACKAGES = ("numpy", "scipy", "numba", "optuna", "plotly", "pydantic")
-
-NetworkArgument = Annotated[
-    str, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
-]
-Batch = Annotated[int | None, typer.Option(help="samples per step [default: the network's own]")]
-Density = Annotated[float, typer.Option(help="share of products that are not zero")]
-Cutoff = Annotated[float, typer.Option(help="a width is accepted while v(n) is below this")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="folder for everything that is written")]
-Trials = Annotated[int, typer.Option(help="of the search, earlier ones in the folder included")]
-Seed = Annotated[int, typer.Option(help="of everything that is random")]
-FloorOption = Annotated[
-    Floor, typer.Option(help="narrowest width allowed: that of a product, or as published")
-]
-RoundingOption = Annotated[Rounding, typer.Option(help="of every addition")]
-OperandLimit = Annotated[
-    float, typer.Option(help="most noise of operand rounding, averaged over training")
-]
-OperandLeast = Annotated[int, typer.Option(help="fewest operand mantissa bits")]
-OperandMost = Annotated[int, typer.Option(help="most operand mantissa bits")]
-ArrayLeast = Annotated[int, typer.Option(help="fewest rows and columns of the array, 2^k")]
-ArrayMost = Annotated[int, typer.Option(help="most rows and columns of the array, 2^k")]
-Samples = Annotated[int, typer.Option(help="emulated dot products per case")]
-Seeds = Annotated[int, typer.Option(help="training runs per width")]
-Steps = Annotated[int, typer.Option(help="steps of each training run")]
-Workers = Annotated[int, typer.Option(help="processes of the probes")]
 
 
 @app.command()
