@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from dse.search import OBJECTIVES, completed, suggest
-from dse.space import Design, Space
+from dse.space import Choice, Design, Space
 from models.accelerator.cost import hardware_chunk
 from models.accelerator.spec import Accelerator
 from models.plan import GemmPlan
@@ -162,7 +162,8 @@ def _least(
 
     def one(place: int, gemm: GemmPlan) -> GemmPlan:
         inner = hardware_chunk(accelerator, gemm.length, chunk)
-        m_acc = space.required(space.groups[place].gemm, gemm.m_op, inner)
+        choice = Choice(gemm.m_op, chunk, 0, gemm.schedule)
+        m_acc = space.required(space.groups[place].gemm, choice, inner)
         return gemm.model_copy(update={"chunk": inner, "m_acc": m_acc})
 
     return tuple(one(place, gemm) for place, gemm in enumerate(gemms))

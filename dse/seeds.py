@@ -58,7 +58,7 @@ def _option_table(space: Space, accelerator: Accelerator, options: list[Choice])
 
     def width(group: Group, option: Choice) -> int:
         inner = hardware_chunk(accelerator, group.gemm.length, option.chunk)
-        return space.required(group.gemm, option.m_op, inner)
+        return space.required(group.gemm, option, inner)
 
     shape = (len(space.groups), len(options))
     return Choices(

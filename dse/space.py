@@ -22,7 +22,7 @@ from models.networks.gemm import Gemm
 from models.networks.network import Network
 from models.plan import GemmPlan, Plan
 from models.requirements import least_bits
-from models.schedules import Schedule
+from models.schedules import Schedule, phases
 
 #: products per inner sum that an output-stationary array may be asked for; 0 is one plain sum
 CHUNKS = (0, 16, 32, 64, 128, 256)
@@ -139,14 +139,21 @@ class Space:
             clock_mhz=s.clock_mhz,
         )
 
-    def required(self, gemm: Gemm, m_op: int, inner: int, margin: int = 0) -> int:
-        """Least m_acc for operands of ``m_op`` bits summed in runs of ``inner``.
+    def required(self, gemm: Gemm, choice: Choice, inner: int) -> int:
+        """Least m_acc for operands at every phase of the schedule, summed in runs of ``inner``.
 
-        The theorem's width and the margin, but not below the floor.
+        The theorem's width and the choice's margin, but not below the floor: that of the widest
+        product.
         """
-        s, m_p = self.settings, 2 * m_op + 1
-        least = least_bits(gemm.length, m_p, chunk=inner, density=s.density, cutoff=s.cutoff)
-        return max(m_p if s.floor is Floor.PRODUCT else 1, least + margin)
+        s = self.settings
+        least = max(
+            least_bits(
+                gemm.length, 2 * phase.m_op + 1, chunk=inner, density=s.density, cutoff=s.cutoff
+            )
+            for phase in phases(choice.schedule, choice.m_op)
+        )
+        floor = 2 * choice.m_op + 1 if s.floor is Floor.PRODUCT else 1
+        return max(floor, least + choice.margin)
 
     def resolve(self, design: Design) -> tuple[GemmPlan, ...]:
         """What each distinct GEMM really runs with."""
@@ -164,7 +171,7 @@ class Space:
             role=gemm.role,
             length=gemm.length,
             m_op=choice.m_op,
-            m_acc=self.required(gemm, choice.m_op, inner, choice.margin),
+            m_acc=self.required(gemm, choice, inner),
             chunk=inner,
             schedule=choice.schedule,
         )
@@ -201,13 +208,22 @@ class Space:
         choices = Choices.of(resolved)
         return Evaluation(
             total_cost(self.arrays, self.times, accelerator, choices),
-            self._log_lost(resolved),
+            self._log_lost(resolved, choices),
             float(mean_operand_nmse(choices).max()),
         )
 
-    def _log_lost(self, resolved: tuple[GemmPlan, ...]) -> float:
-        columns = np.array([(g.m_acc, g.m_p, g.length, g.chunk) for g in resolved]).T
-        return float(log_variance_lost_chunked(*columns, density=self.settings.density).max())
+    def _log_lost(self, resolved: tuple[GemmPlan, ...], choices: Choices) -> float:
+        """Largest ln v over GEMMs and the phases of their schedules."""
+        widths, _ = phase_table(choices.schedule, choices.m_op)
+        sums = np.array([(g.length, g.chunk) for g in resolved])[..., None]
+        lost = log_variance_lost_chunked(
+            choices.m_acc[:, None],
+            2 * widths + 1,
+            sums[:, 0],
+            sums[:, 1],
+            density=self.settings.density,
+        )
+        return float(lost.max())
 
 
 def mean_operand_nmse(choices: Choices) -> Floats:

@@ -10,10 +10,11 @@ from dse.outcome import baselines, front_trials, outcome
 from dse.search import POPULATION, completed, constraints, open_study, parameters, search, suggest
 from dse.seeds import Aim, per_layer_least, seeds
 from dse.settings import Floor, Settings
-from dse.space import MARGINS, Design, Evaluation, Space
+from dse.space import MARGINS, Choice, Design, Evaluation, Space
 from models.accelerator.spec import Dataflow
+from models.networks.gemm import Gemm, Role
 from models.networks.loading import load_network
-from models.schedules import Schedule
+from models.schedules import Schedule, phases
 
 SETTINGS = Settings(network="digits-cnn", trials=60, array_least=8, array_most=32)
 SPACE = Space(SETTINGS, load_network("digits-cnn"))
@@ -124,7 +125,8 @@ def test_chosen_plan_has_the_least_product_of_the_objectives(whole: optuna.Study
 def test_every_gemm_of_the_chosen_plan_is_at_or_above_its_requirement(whole: optuna.Study) -> None:
     found = outcome(whole, SPACE)
     for planned, gemm in zip(found.plan.gemms, SPACE.gemms, strict=True):
-        assert planned.m_acc >= SPACE.required(gemm, planned.m_op, planned.chunk)
+        choice = Choice(planned.m_op, planned.chunk, 0, planned.schedule)
+        assert planned.m_acc >= SPACE.required(gemm, choice, planned.chunk)
         assert (planned.layer, planned.role, planned.length) == (gemm.layer, gemm.role, gemm.length)
 
 
@@ -174,7 +176,19 @@ def test_floor_holds_a_product_and_can_be_lifted() -> None:
     published = AS_PUBLISHED.resolve(per_layer_least(AS_PUBLISHED, *array))
     assert min(gemm.m_acc for gemm in published) == 1
     for gemm in published:
-        assert gemm.m_acc == min_accumulator_bits(gemm.length, gemm.m_p, chunk=gemm.chunk)
+        operands = {phase.m_op for phase in phases(gemm.schedule, gemm.m_op)}
+        assert gemm.m_acc == max(
+            min_accumulator_bits(gemm.length, 2 * m_op + 1, chunk=gemm.chunk) for m_op in operands
+        )
+
+
+def test_width_suffices_at_every_phase_of_a_schedule() -> None:
+    # 25,000 products of three mantissa bits need two bits more than as many of five
+    assert [min_accumulator_bits(25_000, m_p) for m_p in (3, 5)] == [12, 10]
+    gemm = Gemm("long", Role.FWD, rows=1, cols=1, length=25_000, count=1, macs=25_000)
+    for schedule in Schedule:
+        least = AS_PUBLISHED.required(gemm, Choice(2, 0, 0, schedule), gemm.length)
+        assert least == (10 if schedule is Schedule.STATIC else 12)
 
 
 def test_weight_stationary_array_sums_its_rows_whatever_is_asked() -> None:
