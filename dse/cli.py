@@ -291,8 +291,13 @@ def _print_outcome(found: SearchResult) -> None:
     for one in found.baselines:
         figures = (one.area_mm2, one.energy_mj, one.latency_ms)
         widths = sorted({one.m_acc_least, one.m_acc_most})
-        table.add_row(one.name, "–".join(map(str, widths)), *(f"{x:,.4g}" for x in figures))
+        table.add_row(one.name, "–".join(map(str, widths)), *map(_figure, figures))
     console.print(table)
+
+
+def _figure(value: float) -> str:
+    """Four digits, and no fewer than a number has before its point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _provenance(seed: int) -> Provenance:
