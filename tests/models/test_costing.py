@@ -37,13 +37,16 @@ def digits_plan(m_acc: int = 7, schedule: Schedule = Schedule.STATIC, m_op: int 
 
 
 @pytest.mark.parametrize("schedule", Schedule)
-def test_scheduled_energy_is_the_share_weighted_energy_of_its_phases(schedule: Schedule) -> None:
-    plan = digits_plan(schedule=schedule, m_op=3)
-    expected = sum(
-        phase.share * plan_cost(digits_plan(m_op=phase.m_op), GEMMS).energy_mj
+def test_scheduled_cost_is_the_share_weighted_cost_of_its_phases(schedule: Schedule) -> None:
+    cost = plan_cost(digits_plan(schedule=schedule, m_op=3), GEMMS)
+    parts = [
+        (phase.share, plan_cost(digits_plan(m_op=phase.m_op), GEMMS))
         for phase in phases(schedule, 3)
-    )
-    assert plan_cost(plan, GEMMS).energy_mj == pytest.approx(expected, rel=1e-12)
+    ]
+    energy_mj = sum(share * part.energy_mj for share, part in parts)
+    latency_s = sum(share * part.latency_s for share, part in parts)
+    assert cost.energy_mj == pytest.approx(energy_mj, rel=1e-12)
+    assert cost.latency_s == pytest.approx(latency_s, rel=1e-12)
 
 
 @settings(max_examples=25, deadline=None)

@@ -41,3 +41,7 @@ def test_cyclic_rises_once_in_every_cycle() -> None:
     rises = sum(after > before for before, after in pairwise(widths))
     assert rises == CYCLES
     assert widths[-1] == 3
+
+
+def test_cyclic_spends_half_of_the_steps_at_either_width() -> None:
+    assert [phase.share for phase in phases(Schedule.CYCLIC, 3)] == [0.5, 0.5]
