@@ -3,7 +3,6 @@
 The accumulator stays as planned: it is wired for the widest operands that it will meet.
 """
 
-import math
 from collections import Counter
 from enum import StrEnum
 from functools import cache
@@ -46,9 +45,8 @@ def operand_bits(schedule: Schedule, m_op: int, step: int, steps: int) -> int:
         case Schedule.PROGRESSIVE:
             return lower if step < PROGRESSIVE_SHARE * steps else m_op
         case Schedule.CYCLIC:
-            position = (step * CYCLES / steps) % 1.0
-            rise = 0.5 * (1.0 - math.cos(math.pi * position))
-            return lower if rise < 0.5 else m_op
+            # a cosine over two neighbouring widths rounds to the lower for half of its rise
+            return lower if (step * CYCLES / steps) % 1.0 < 0.5 else m_op
         case _:
             assert_never(schedule)
 

@@ -71,6 +71,7 @@ def test_static_cost_is_that_of_the_accelerator_model() -> None:
     direct = gemm_cost(GemmArrays.of(GEMMS), plan.accelerator, 2, 7, choices.chunk)
     table = step_cost(GemmArrays.of(GEMMS), plan.accelerator, choices)
     assert np.allclose(table.energy_total_pj, direct.energy_total_pj, rtol=1e-12)
+    assert np.allclose(table.latency_s, direct.latency_s, rtol=1e-12)
     assert np.array_equal(table.cycles, direct.cycles)
 
 
