@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -72,7 +73,8 @@ def emulation() -> None:
         "toward zero": Accumulator(INNER, Rounding.TOWARD_ZERO),
         "nearest, float32 accumulator": Accumulator(float_format(8, 23)),
     }
-    table = Table(title="Accumulating GEMM, 256×1024×256, FP8 (1,5,2) operands, (1,6,9) sums")
+    console.print("Accumulating GEMM, 256×1024×256, FP8 (1,5,2) operands, (1,6,9) sums")
+    table = Table(box=SIMPLE_HEAD)
     for title in ("accumulator", "GMAC/s", "× NumPy loop"):
         table.add_column(title, justify="left" if title == "accumulator" else "right")
     macs = rows * length * columns
@@ -100,7 +102,8 @@ def theory() -> None:
     )
     lengths = np.linspace(1_000, 3_000_000, 10_000).astype(np.int64)
     batch_s = alternate(lambda: log_variance_lost(12, 5, lengths))[0]
-    table = Table(title="Variance retention")
+    console.print("Variance retention")
+    table = Table(box=SIMPLE_HEAD)
     table.add_column("evaluation")
     table.add_column("time", justify="right")
     table.add_row("one (m_acc, m_p, n), n = 10⁴", f"{short * 1e4:.1f} µs")
@@ -112,7 +115,8 @@ def theory() -> None:
 
 
 def plans() -> None:
-    table = Table(title="Plan evaluations (area, energy, latency, both limits), one at a time")
+    console.print("Plan evaluations (area, energy, latency, both limits), one at a time")
+    table = Table(box=SIMPLE_HEAD)
     for title in ("network", "GEMMs", "distinct", "plans/s"):
         table.add_column(title, justify="left" if title == "network" else "right")
     for name in ("resnet18-imagenet", "resnet50-imagenet"):
