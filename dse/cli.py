@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -318,6 +319,9 @@ def _name_files(out: Path) -> None:
 
 def main() -> None:
     """Run a command; bad input is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no dash gets a mark
     try:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:
@@ -325,7 +329,9 @@ def main() -> None:
         sys.exit(code)
     except typer.TyperException as error:
         _fail(f"{error.format_message()} In: partialsum {shlex.join(sys.argv[1:])}")
-    except (ValueError, OSError, ImportError) as error:
+    except OSError as error:
+        _fail(f"{error.filename2 or error.filename or 'file'}: {error.strerror or error}")
+    except (ValueError, ImportError) as error:
         _fail(str(error))
 
 

@@ -1,5 +1,6 @@
 """Files at the edge: written whole or not at all, and read with one line for whatever is wrong."""
 
+import errno
 import json
 import os
 import reprlib
@@ -35,6 +36,8 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         OSError: the folder or the file cannot be written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     data = text.encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid4().hex}.tmp")

@@ -1,5 +1,8 @@
 import csv
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +85,7 @@ def test_network_from_a_file_has_the_same_answer(partialsum: Partialsum, tmp_pat
         (["search", "digits-cnn", "--out", "x", "--array-most", "48"], ["power of two", "48"]),
         (["search", "digits-cnn", "--out", "x", "--m-op-least", "5"], ["m_op_least", "5"]),
         (["search", "digits-cnn", "--out", "x", "--operand-nmse-limit", "1e-9"], ["1e-09"]),
+        (["bits", "digits-cnn", "--csv", "."], [".: Is a directory"]),
         (["report", "nowhere"], ["nowhere"]),
         (["probe", "nowhere"], ["nowhere"]),
     ],
@@ -205,6 +209,18 @@ def test_stopping_says_how_to_go_on(
     code, _, err = partialsum("search", "digits-cnn", "--out", tmp_path)
     assert code == 130
     assert "the same command goes on" in err
+
+
+def test_terminal_of_ascii_gets_marks_for_what_it_cannot_show() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dse", "bits", "digits-cnn"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "4,096" in done.stdout
 
 
 def test_catalogue_is_listed(partialsum: Partialsum) -> None:
