@@ -34,15 +34,22 @@ Params = dict[str, str | int]
 
 
 def open_study(journal: Path) -> optuna.Study:
-    """The study kept in ``journal``, made if it is new; a line that was cut off is dropped."""
+    """The study kept in ``journal``, made if it is new; a line that was cut off is dropped.
+
+    Raises:
+        ValueError: the file is no journal.
+    """
     _mend(journal)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        study_name=_STUDY,
-        directions=_DIRECTIONS,
-        load_if_exists=True,
-    )
+    try:
+        return optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(journal))),
+            study_name=_STUDY,
+            directions=_DIRECTIONS,
+            load_if_exists=True,
+        )
+    except (ValueError, KeyError, TypeError) as error:  # what Optuna's reader makes of other text
+        raise ValueError(f"{journal}: must be the journal of a search, got {error!r}") from error
 
 
 def _mend(journal: Path) -> None:

@@ -75,6 +75,16 @@ def test_journal_with_a_torn_last_line_goes_on(tmp_path: Path, whole: optuna.Stu
     assert recorded(run(journal)) == recorded(whole)
 
 
+@pytest.mark.parametrize("line", [b"not json\n", b"{}\n", b"[1]\n", b"\x8a\xff\n"])
+def test_journal_with_other_text_is_named(tmp_path: Path, line: bytes) -> None:
+    journal = tmp_path / "study.journal"
+    run(journal, 3)
+    with journal.open("ab") as file:
+        file.write(line)
+    with pytest.raises(ValueError, match=r"study\.journal: must be the journal of a search"):
+        open_study(journal)
+
+
 def test_finished_search_draws_no_more(tmp_path: Path) -> None:
     run(tmp_path / "study.journal", 5)
     assert len(run(tmp_path / "study.journal", 5).trials) == 5
