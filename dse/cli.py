@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -68,8 +69,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 #: wide enough in a pipe or a file that the names of layers are not folded
-console = Console(width=None if sys.stdout.isatty() else 120)
-errors = Console(stderr=True)
+console = Console(emoji=False, width=None if sys.stdout.isatty() else 120)
+errors = Console(stderr=True, emoji=False)
 
 DEFAULTS = Settings(network=pipeline.PROBE_NETWORK)
 #: what typer makes of Ctrl-C: 128 + SIGINT, as shells do
@@ -156,7 +157,7 @@ def _cells(one: GemmRequirement | None) -> tuple[str, str]:
 
 def _plain(text: str) -> str:
     """Text from a file, so that rich takes none of it for markup."""
-    return text.replace("[", r"\[")
+    return escape(text)
 
 
 @app.command()

@@ -58,16 +58,21 @@ def probe_gemms(
     return rows
 
 
-def kept_training(out: Path) -> TrainingEvidence | None:
-    """The training runs in the folder."""
+def kept_training(out: Path, plan: Plan) -> TrainingEvidence | None:
+    """The training runs in the folder that are of this plan."""
     file = out / folder.TRAINING
-    return read_model(file, TrainingEvidence) if file.exists() else None
+    if not file.exists():
+        return None
+    kept = read_model(file, TrainingEvidence)
+    recipe = recipe_of(plan, kept.settings)
+    runs = tuple(run for run in kept.runs if run.recipe == recipe)
+    return kept.model_copy(update={"runs": runs}) if runs else None
 
 
 def probe_training(plan: Plan, settings: Settings, out: Path, track: Track) -> TrainingEvidence:
     """Training with float32 sums, and at and below the planned widths; goes on from kept runs."""
     asked = TrainingSettings(steps=settings.steps)
-    kept = kept_training(out)
+    kept = kept_training(out, plan)
     recipe = recipe_of(plan, asked)
     runs = [run for run in kept.runs if run.recipe == recipe] if kept else []
     about = {"network": plan.network, "batch": plan.batch, "settings": asked}

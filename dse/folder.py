@@ -1,6 +1,8 @@
 """The output folder: the names of its files, and that it belongs to one study."""
 
-from collections.abc import Mapping
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dse.settings import Settings
@@ -20,6 +22,7 @@ GEMM_PROBE_TABLE = "gemm_probe.csv"
 TRAINING = "training.json"
 TRAINING_TABLE = "training.csv"
 REPORT = "report.html"
+LOCK = ".lock"
 PROBE = "probe"  #: folder of the probe network's own search
 
 
@@ -42,6 +45,24 @@ def claim(out: Path, settings: Settings, network: Network) -> None:
     write_atomically(out / SETTINGS, settings.model_dump_json(indent=1) + "\n")
 
 
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the folder for one process; the kernel lets go of it however the process ends.
+
+    Raises:
+        ValueError: another process holds it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{out}: another partialsum is at work in this folder") from error
+        # Optuna's own lock outlives a process that was killed, and would be waited for
+        (out / f"{JOURNAL}.lock").unlink(missing_ok=True)
+        yield
+
+
 def _refuse_difference(out: Path, found: Mapping[str, object], asked: Mapping[str, object]) -> None:
     for name, value in asked.items():
         if found.get(name) != value:
@@ -53,5 +74,5 @@ def _refuse_difference(out: Path, found: Mapping[str, object], asked: Mapping[st
 
 def files(out: Path) -> list[Path]:
     """Everything in the folder, the report last."""
-    found = [file for file in out.rglob("*") if file.is_file()]
+    found = [file for file in out.rglob("*") if file.is_file() and file.name != LOCK]
     return sorted(found, key=lambda file: (file.name == REPORT, file.parent, file.name))

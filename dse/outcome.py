@@ -107,7 +107,7 @@ def _point(trial: FrozenTrial, space: Space, chosen: bool) -> FrontPoint:
         cols=2**design.log2_cols,
         dataflow=design.dataflow.value,
         m_acc_least=int(widths.min()),
-        m_acc_mean=float(np.average(widths, weights=space.arrays.macs * space.times)),
+        m_acc_mean=float(np.average(widths, weights=space.arrays.macs.astype(float) * space.times)),
         m_acc_most=int(widths.max()),
         m_op_most=max(gemm.m_op for gemm in resolved),
         chunks=", ".join(str(chunk) if chunk else "whole" for chunk in sorted(inner)),

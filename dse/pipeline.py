@@ -36,8 +36,8 @@ def run_search(settings: Settings, out: Path, track: Track) -> SearchResult:
     space = Space(settings, network)
     next(seeds(space))  # limits that nothing meets are refused before anything is written
     folder.claim(out, settings, network)
-    study = open_study(out / folder.JOURNAL)
-    with track(f"search {network.name}") as advance:
+    with folder.locked(out), track(f"search {network.name}") as advance:
+        study = open_study(out / folder.JOURNAL)
         search(study, space, advance)
     found = outcome(study, space)
     write_atomically(out / folder.REQUIREMENTS, to_csv(table_requirements(settings, network)))
@@ -80,6 +80,7 @@ def run_probes(settings: Settings, out: Path, track: Track) -> TrainingEvidence:
     same criterion and search, in the folder ``probe``.
     """
     plan = load_search(out).plan
+    write_atomically(out / folder.SETTINGS, settings.model_dump_json(indent=1) + "\n")
     probe_gemms(plan, settings, out, track)
     return probe_training(_trainable_plan(plan, settings, out, track), settings, out, track)
 
@@ -98,8 +99,8 @@ def write_report(out: Path, made: Provenance) -> Path:
     settings = load_settings(out)
     network = read_model(out / folder.NETWORK, Network)
     found = load_search(out)
-    training = kept_training(out)
     trained = found.plan if found.plan.network == PROBE_NETWORK else _kept_probe_plan(out)
+    training = kept_training(out, trained) if trained else None
     data = ReportData(
         network=NetworkSummary.of(network),
         batch=found.plan.batch,
@@ -107,7 +108,7 @@ def write_report(out: Path, made: Provenance) -> Path:
         requirements=table_requirements(settings, network),
         result=found,
         gemm_evidence=kept_gemms(found.plan, settings, out),
-        training=training if trained else None,
+        training=training,
         probe_plan=None if trained is found.plan else trained,
         provenance=made,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dse import folder
+from dse.evidence import kept_training
 from models.networks.loading import load_network
 from models.plan import load_plan
 
@@ -136,6 +137,30 @@ def test_folder_of_another_study_is_refused_and_kept(
     code, _, err = partialsum("search", "alexnet-imagenet", "--out", tmp_path)
     assert (code, "study of another network" in one_line(err)) == (2, True)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_folder_in_use_is_refused(partialsum: Partialsum, tmp_path: Path) -> None:
+    with folder.locked(tmp_path):
+        code, _, err = partialsum("search", "digits-cnn", "--out", tmp_path, "--trials", 3)
+    assert (code, "another partialsum is at work" in one_line(err)) == (2, True)
+
+
+def test_lock_of_a_killed_search_is_not_waited_for(
+    partialsum: Partialsum, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    partialsum("search", "digits-cnn", "--out", "out", "--trials", 3)
+    Path("out/study.journal.lock").symlink_to("out/study.journal")
+    assert partialsum("search", "digits-cnn", "--out", "out", "--trials", 4)[0] == 0
+
+
+def test_report_leaves_out_the_training_of_another_plan(
+    partialsum: Partialsum, tmp_path: Path
+) -> None:
+    partialsum("run", "digits-cnn", "--out", tmp_path, *QUICK)
+    plan = load_plan(tmp_path / folder.PLAN)
+    assert kept_training(tmp_path, plan) is not None
+    assert kept_training(tmp_path, plan.model_copy(update={"batch": 32})) is None
 
 
 def test_output_that_is_a_file_is_refused(partialsum: Partialsum, tmp_path: Path) -> None:
