@@ -1,6 +1,8 @@
 """What a search found, as records that are stored and reported."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from models.plan import Plan
 
@@ -68,3 +70,17 @@ class SearchResult(BaseModel):
     trials: int
     feasible_trials: int
     seed: int
+
+    @model_validator(mode="after")
+    def _parts_belong_together(self) -> Self:
+        chosen = sum(point.chosen for point in self.front)
+        if chosen != 1:
+            raise ValueError(f"front: exactly one plan must be chosen, got {chosen}")
+        if not self.baselines:
+            raise ValueError("baselines: at least one is needed, got none")
+        if len(self.gemm_energy_pj) != len(self.plan.gemms):
+            raise ValueError(
+                f"gemm_energy_pj: must have one value for each of the plan's {len(self.plan.gemms)}"
+                f" GEMMs, got {len(self.gemm_energy_pj)}"
+            )
+        return self

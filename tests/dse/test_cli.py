@@ -183,6 +183,17 @@ def test_truncated_record_is_one_line_that_names_it(
     assert not (tmp_path / folder.REPORT).exists()
 
 
+@pytest.mark.parametrize("emptied", ["front", "baselines", "gemm_energy_pj"])
+def test_record_edited_by_hand_is_one_line(
+    partialsum: Partialsum, tmp_path: Path, emptied: str
+) -> None:
+    partialsum("search", "digits-cnn", "--out", tmp_path, "--trials", 3)
+    record = json.loads((tmp_path / folder.SEARCH).read_text())
+    (tmp_path / folder.SEARCH).write_text(json.dumps({**record, emptied: []}))
+    code, _, err = partialsum("report", tmp_path)
+    assert (code, emptied in one_line(err)) == (2, True)
+
+
 def test_whole_chain_leaves_every_file_and_runs_nothing_twice(
     partialsum: Partialsum, tmp_path: Path
 ) -> None:
