@@ -24,7 +24,7 @@ BLAS may place their last bit.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,8 @@ class RunningSum:
 
     def __init__(self, accumulator: Accumulator, shape: tuple[int, int]) -> None:
         self._accumulator = accumulator
-        self._inner = Accumulator(accumulator.format, accumulator.rounding)
-        self._outer = Accumulator(accumulator.outer_format, accumulator.rounding)
+        self._inner = replace(accumulator, chunk=None, outer=None)
+        self._outer = accumulator.outer_accumulator
         self._total: Any = np.zeros(shape)
         self._open: Any = np.zeros(shape)  # the sum of a chunk that is not full yet
         self._filled = 0
@@ -124,7 +124,7 @@ def _exact(a: Floats32, b: Floats32) -> Any:
 
 def _scale(accumulator: Accumulator, n: int) -> float:
     """The power of two, at most 1, that keeps 8√n product deviations below 2^emax."""
-    emax = min(accumulator.format.emax, accumulator.outer_format.emax)
+    emax = min(accumulator.format.emax, accumulator.outer_accumulator.format.emax)
     return 2.0 ** min(0, emax - 3 - math.ceil(0.5 * math.log2(n)))
 
 

@@ -162,7 +162,7 @@ def matmul(
     """
     _check(a, b)
     if start is not None:
-        _check_start(start, (a.shape[0], b.shape[1]), accumulator.outer_format)
+        _check_start(start, (a.shape[0], b.shape[1]), accumulator.outer_accumulator.format)
     if a.shape[0] > b.shape[1]:
         # lanes run over columns: the transposed product is the same sums with longer panels
         flipped = None if start is None else start.T
@@ -177,7 +177,7 @@ def _run(
 ) -> Array:
     inner, rounding = accumulator.format, accumulator.rounding
     lane, inner_grid = choose_way(extent, inner, rounding)
-    outer_grid = odd_grid(accumulator.outer_format, rounding, np.float64)
+    outer_grid = odd_grid(accumulator.outer_accumulator.format, rounding, np.float64)
     chunk = accumulator.chunk or 0
     rows, columns = a.shape[0], b.shape[1]
     out = _pack(_even(np.zeros((rows, columns)) if start is None else start), np.float64)

@@ -41,7 +41,7 @@ def assert_exact(
     a: Floats, b: Floats, accumulator: Accumulator, start: Floats | None = None, threads: int = 1
 ) -> None:
     computed = matmul(a, b, accumulator, start=start, threads=threads)
-    assert_same_bits(np.ascontiguousarray(computed), matmul_exact(a, b, accumulator, start))
+    assert_same_bits(np.ascontiguousarray(computed), matmul_exact(a, b, accumulator, start=start))
 
 
 def operands(shape: tuple[int, int, int], form: Any = E5M2, seed: int = 0) -> tuple[Floats, Floats]:
@@ -92,10 +92,10 @@ CHUNKS = [
 def test_chunks_and_outer_formats(
     form: Any, narrow: Any, rounding: Rounding, expected: str, chunk: int | None, outer: Any
 ) -> None:
-    accumulator = Accumulator(narrow, rounding, chunk, outer)
+    accumulator = Accumulator(narrow, rounding, chunk, outer and Accumulator(outer, rounding))
     a, b = operands((3, 130, 2), form, seed=1)
     assert_exact(a, b, accumulator)
-    start = quantize(100 * np.random.default_rng(2).random((3, 2)), accumulator.outer_format)
+    start = quantize(100 * np.random.default_rng(2).random((3, 2)), accumulator.outer_accumulator.format)
     assert_exact(a, b, accumulator, start)
 
 
@@ -239,7 +239,7 @@ def test_adversarial_sums(data: st.DataObject, accumulator: Accumulator) -> None
     a = np.array(data.draw(numbers)).reshape(rows, length)
     others = st.lists(adversarial, min_size=length * columns, max_size=length * columns)
     b = np.array(data.draw(others)).reshape(length, columns)
-    start = quantize(data.draw(adversarial) * np.ones((rows, columns)), accumulator.outer_format)
+    start = quantize(data.draw(adversarial) * np.ones((rows, columns)), accumulator.outer_accumulator.format)
     assert_exact(a, b, accumulator, data.draw(st.sampled_from([None, start])))
 
 
