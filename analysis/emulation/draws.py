@@ -15,12 +15,13 @@ Words = npt.NDArray[np.uint32]
 
 _A64, _FIRST64, _B64, _SECOND64, _C64 = (np.uint64(constant) for constant in MIX64)
 _A32, _FIRST32, _B32, _SECOND32, _C32 = (np.uint32(constant) for constant in MIX32)
-_GOLDEN = np.uint64(GOLDEN)
+GOLDEN64 = np.uint64(GOLDEN)
 _MASK64 = (1 << 64) - 1
 
 
 @njit(cache=True)
-def _mix64(x: Any) -> Any:
+def mix64(x: Any) -> Any:
+    """:func:`analysis.draws.mix64` of a uint64."""
     x = (x ^ (x >> _A64)) * _FIRST64
     x = (x ^ (x >> _B64)) * _SECOND64
     return x ^ (x >> _C64)
@@ -35,16 +36,16 @@ def mix32(x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _places(key: Any, first: Any, out: Any) -> None:
+def fill_places(key: Any, first: Any, out: Any) -> None:
     for i in range(out.size):
-        out[i] = _mix64(key + (first + np.uint64(i)) * _GOLDEN) >> np.uint64(32)
+        out[i] = mix64(key + (first + np.uint64(i)) * GOLDEN64) >> np.uint64(32)
 
 
 @njit(cache=True, nogil=True)
-def _turns(key: Any, first_row: Any, first_counter: Any, out: Any) -> None:
+def fill_turns(key: Any, first_row: Any, first_counter: Any, out: Any) -> None:
     for i in range(out.shape[0]):
-        row_key = _mix64(key + (first_row + np.uint64(i)) * _GOLDEN)
-        _places(row_key, first_counter, out[i])
+        row_key = mix64(key + (first_row + np.uint64(i)) * GOLDEN64)
+        fill_places(row_key, first_counter, out[i])
 
 
 def turns(
@@ -58,14 +59,14 @@ def turns(
     True
     """
     out = np.empty((rows, counters), dtype=np.uint32)
-    _turns(np.uint64(side_key(seed, level, 0)), _uint64(first_row), _uint64(first_counter), out)
+    fill_turns(np.uint64(side_key(seed, level, 0)), _uint64(first_row), _uint64(first_counter), out)
     return out
 
 
 def places(seed: int, level: int, first_column: int, columns: int) -> Words:
     """The part of the words that a column owns: (columns,)."""
     out = np.empty(columns, dtype=np.uint32)
-    _places(np.uint64(side_key(seed, level, 1)), _uint64(first_column), out)
+    fill_places(np.uint64(side_key(seed, level, 1)), _uint64(first_column), out)
     return out
 
 
