@@ -37,12 +37,14 @@ def mix32(x: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def fill_places(key: Any, first: Any, out: Any) -> None:
+    """:func:`places` of a level's key of all columns, into ``out``."""
     for i in range(out.size):
         out[i] = mix64(key + (first + np.uint64(i)) * GOLDEN64) >> np.uint64(32)
 
 
 @njit(cache=True, nogil=True)
 def fill_turns(key: Any, first_row: Any, first_counter: Any, out: Any) -> None:
+    """:func:`turns` of a level's key of all rows, into ``out``."""
     for i in range(out.shape[0]):
         row_key = mix64(key + (first_row + np.uint64(i)) * GOLDEN64)
         fill_places(row_key, first_counter, out[i])
