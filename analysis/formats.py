@@ -381,6 +381,19 @@ class Accumulator:
                 return _CARRIED_BITS  # integers: nothing is ever below the grid
 
     @property
+    def stochastic(self) -> bool:
+        """Whether a sum, inner or outer, is rounded by chance."""
+        roundings = (self.rounding, self.outer_accumulator.rounding)
+        return Rounding.STOCHASTIC in roundings
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether (a b)ᵀ = bᵀ aᵀ: neither draws nor grids tell rows from columns."""
+        floors = self.order.least_exponents if isinstance(self.order, Fused) else None
+        turned = floors is None or floors[0] == floors[1]
+        return turned and not self.stochastic and not isinstance(self.format, BlockFormat)
+
+    @property
     def cut_bits(self) -> int:
         """Bits below the grid that a stochastic rounding looks at.
 

@@ -1,5 +1,10 @@
-"""``matmul``: choose the lane that is exact for these operands, pack, block over K, run threads."""
+"""``matmul``: look at the operands, choose the step that is exact for them, share out the work."""
 
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -7,132 +12,160 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from analysis.emulation.kernels import PANEL, accumulate, scan
-from analysis.formats import Accumulator, FloatFormat, Rounding
+from analysis.draws import INNER, OUTER, Stream, side_key, stream_of
+from analysis.emulation.scan import Contents, column_peaks, contents
+from analysis.emulation.steps import Draws
+from analysis.emulation.sweep import (
+    Chances,
+    Offsets,
+    Origin,
+    Result,
+    buffers,
+    sweep_chunks,
+    sweep_plain,
+)
+from analysis.emulation.tile import PANEL, ROWS
+from analysis.emulation.ways import LANES, Extent, Way, bound, choose
+from analysis.formats import (
+    Accumulator,
+    BlockFormat,
+    FixedFormat,
+    FloatFormat,
+    Fused,
+    Sequential,
+    Tree,
+)
+from analysis.rounding import quantize
 
 Array = npt.NDArray[np.floating]
+Rng = Stream | np.random.Generator | int
 
-#: products per pass over a panel: 64 columns of float32 are then 256 KiB, a second-level cache
-_BLOCK = 1024
-#: significant bits of an exact product that a float64 holds
-_FLOAT64_BITS = 53
-#: exponents of a product's bits that float64 holds, with room above for sums
-_FLOAT64_EXPONENTS = (-1074, 1000)
-
-
-class Extent(NamedTuple):
-    """What a lane must hold to carry the operands and their exact products."""
-
-    significand: int  #: bits of the widest product
-    lowest: int  #: least exponent of a last bit
-    highest: int  #: greatest exponent of a first bit
+log = logging.getLogger("partialsum")
+#: significant bits, and exponents, of exact products that the general kernels hold in a float64
+_FLOAT64_BITS, _LOWEST, _HIGHEST = 53, -1074, 1000
+#: pieces of work for each thread, so that a thread that is held up does not hold up all
+_PIECES = 4
+#: products for which a thread more is worth its start
+_WORTH = 1 << 20
+#: products of a panel that the general kernels take at once: 32 MiB of float64
+_STRETCH = 1 << 16
 
 
-def _extent(x: Array) -> Extent:
-    """The extent of the values of ``x``, which lie in memory by rows or by columns."""
-    return Extent(*scan(x if x.flags.c_contiguous else x.T))
+def available_threads() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def product_extent(a: Array, b: Array) -> Extent:
-    """Bounds over ``a``, ``b`` and every exact product of their elements."""
-    left, right = _extent(a), _extent(b)
-    if min(left.significand, right.significand) < 0:
-        raise ValueError(
-            "matmul: operands must be finite, got an infinity, a NaN or a subnormal of float64"
-        )
-    return Extent(
-        left.significand + right.significand,
-        min(left.lowest, right.lowest, left.lowest + right.lowest),
-        max(left.highest, right.highest, left.highest + right.highest + 1),
-    )
+class Plan(NamedTuple):
+    """The steps of a product: of the sum, or of its chunks and of the sum of their sums."""
+
+    inner: Way
+    outer: Way | None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it rounds stochastically."""
+        ways = (self.inner,) if self.outer is None else (self.inner, self.outer)
+        return any(way.step.draws is not Draws.NONE for way in ways)
 
 
-class Way(NamedTuple):
-    """A lane, and the grid on which one step rounds in it (see ``kernels.py``)."""
-
-    lane: type[np.floating]
-    grid: tuple[Any, ...]
-
-
-def odd_grid(number_format: FloatFormat, rounding: Rounding, lane: type[np.floating]) -> Any:
-    """(m, emin, exponent mask, twice the bias, as words of the lane; largest; truncate?)."""
-    narrow = lane is np.float32
-    word, fraction, bias = (np.int32, 23, 127) if narrow else (np.int64, 52, 1023)
-    fields = (number_format.mantissa_bits, number_format.emin + bias, 2 * bias + 1, 2 * bias)
-    words = tuple(word(field << fraction) for field in fields)
-    return (*words, lane(float(number_format.largest)), rounding is Rounding.TOWARD_ZERO)
+def offsets(b: Array) -> Offsets:
+    """A matrix (K, N) by its elements' places; copied only if neither order is contiguous."""
+    if not (b.flags.c_contiguous or b.flags.f_contiguous):
+        b = np.ascontiguousarray(b)
+    by_row, by_column = (stride // b.itemsize for stride in b.strides)
+    rows, columns = (np.arange(size, dtype=np.int64) for size in b.shape)
+    return Offsets(b.ravel(order="K"), rows * by_row, columns * by_column)
 
 
-def nearest_grid(number_format: FloatFormat) -> Any:
-    """(1.5·2^(23−m), 2^emin, largest) in float32."""
-    magic = 1.5 * 2.0 ** (23 - number_format.mantissa_bits)
-    floor = 2.0**number_format.emin
-    return (np.float32(magic), np.float32(floor), np.float32(float(number_format.largest)))
+def extent_of(a: Array, left: Contents, right: Contents, start: Contents) -> Extent:
+    """Bounds over the operands, every product and where the sums begin."""
+    product_low = left.lowest + right.lowest
+    held = [c for c in (left, right, start) if c.bits]
+    if not (left.bits and right.bits):
+        product_low = min((c.lowest for c in held), default=0)
+    low = min([product_low, *(c.lowest for c in held)])
+    high = max([left.highest + right.highest + 2, *(c.highest + 1 for c in held)])
+    total = math.ldexp(float(column_peaks(a).sum()), right.highest + 1)
+    began = math.ldexp(1.0, start.highest + 1) if start.bits else 0.0
+    return Extent(left.bits + right.bits, low, high, product_low, total + began)
 
 
-def choose_way(extent: Extent, inner: FloatFormat, rounding: Rounding) -> Way:
-    """The fastest step that is exact for these products (conditions proved in ``kernels.py``)."""
-    m = inner.mantissa_bits
-    # operands and products are exact in float32, and sums of narrower exponents stay inside it
-    in_float32 = extent.significand <= 24 and extent.lowest >= -149 and extent.highest <= 100
-    if in_float32 and rounding is Rounding.NEAREST_EVEN and (inner.exponent_bits, m) == (8, 23):
-        return Way(np.float32, (np.float32(float(inner.largest)),))
-    if not in_float32 or m > 21 or inner.exponent_bits > 7:
-        return Way(np.float64, odd_grid(inner, rounding, np.float64))
-    narrow = m <= 11 and extent.significand <= min(m + 1, 22 - m)
-    if rounding is Rounding.NEAREST_EVEN and narrow:
-        return Way(np.float32, nearest_grid(inner))
-    return Way(np.float32, odd_grid(inner, rounding, np.float32))
+def plan_of(extent: Extent, accumulator: Accumulator, length: int) -> Plan | None:
+    """The steps that are exact, or None where the general kernels must do it."""
+    chunk = accumulator.chunk
+    inner = choose(extent, accumulator, min(chunk or length, length))
+    if inner is None or chunk is None:
+        return None if inner is None else Plan(inner, None)
+    if inner.step.draws is Draws.PAIRED and chunk % 2:
+        return None
+    sums = _sums_of(extent, accumulator, min(chunk, length))
+    outer = choose(sums, accumulator.outer_accumulator, -(-length // chunk), inner)
+    return None if outer is None else Plan(inner, outer)
 
 
-def _even(a: Array) -> Array:
-    """``a`` with a row of zeros more if its rows are odd in number."""
-    return np.pad(a, ((0, a.shape[0] % 2), (0, 0)))
-
-
-def _pack(b: Array, lane: type[np.floating]) -> Array:
-    """(K, N) as (⌈N/PANEL⌉, K, PANEL), padded with zeros."""
-    length, columns = b.shape
-    panels = -(-columns // PANEL)
-    padded = np.zeros((length, panels * PANEL), dtype=lane)
-    padded[:, :columns] = b
-    return np.ascontiguousarray(padded.reshape(length, panels, PANEL).swapaxes(0, 1))
-
-
-def _unpack(out: Array, columns: int) -> Array:
-    panels, rows, _ = out.shape
-    return out.swapaxes(0, 1).reshape(rows, panels * PANEL)[:, :columns]
+def _sums_of(extent: Extent, inner: Accumulator, length: int) -> Extent:
+    """The extent of chunk sums, which are what the outer accumulator adds."""
+    form = inner.format
+    assert isinstance(form, FloatFormat | FixedFormat)
+    bits = form.mantissa_bits + 1 if isinstance(form, FloatFormat) else form.width_bits
+    low = max(extent.product_low, math.frexp(float(form.quantum))[1] - 1)
+    total = bound(extent, inner, length)
+    return Extent(bits, min(low, extent.low), math.frexp(total)[1], low, total)
 
 
 def _check(a: Array, b: Array) -> None:
     for operand in (a, b):
         if operand.dtype not in (np.float32, np.float64):
             raise TypeError(f"matmul: operands must be float32 or float64, got {operand.dtype}")
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-        raise ValueError(f"matmul: shapes must be (M, K) and (K, N), got {a.shape} and {b.shape}")
+    if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
+        raise ValueError(
+            f"matmul: shapes must be (..., M, K) and (..., K, N), got {a.shape} and {b.shape}"
+        )
 
 
-def _check_start(start: Array, shape: tuple[int, int], grid: FloatFormat) -> None:
+def _check_start(start: Array, shape: tuple[int, ...], accumulator: Accumulator) -> None:
     if start.shape != shape:
         raise ValueError(f"matmul: start must have shape {shape}, got {start.shape}")
-    significand, lowest, highest = _extent(start)
-    on_grid = 0 <= significand <= grid.mantissa_bits + 1 and highest <= grid.emax
-    if not on_grid or lowest < grid.emin - grid.mantissa_bits:
+    if accumulator.chunk is None and not isinstance(accumulator.order, Sequential | Fused):
+        raise ValueError(f"matmul: a sum in the order {accumulator.order} cannot have a start")
+    grid = accumulator.outer_accumulator.format
+    assert isinstance(grid, FloatFormat | FixedFormat)
+    values = quantize(start, grid)
+    if not np.array_equal(values, start):
         raise ValueError(f"matmul: start must lie on the grid of {grid.name}, got values off it")
 
 
-def _check_extent(extent: Extent) -> None:
-    if extent.significand > _FLOAT64_BITS:
+def _check_products(left: Contents, right: Contents) -> None:
+    """Whether a float64 holds every exact product."""
+    bits = left.bits + right.bits
+    if bits > _FLOAT64_BITS:
         raise ValueError(
             f"matmul: exact products must fit {_FLOAT64_BITS} significant bits,"
-            f" got operands that need {extent.significand}"
+            f" got operands that need {bits}"
         )
-    least, most = _FLOAT64_EXPONENTS
-    if extent.lowest < least or extent.highest > most:
+    lowest = min(left.lowest + right.lowest, left.lowest, right.lowest)
+    highest = max(left.highest + right.highest + 1, left.highest, right.highest)
+    if left.subnormal or right.subnormal or lowest < _LOWEST or highest > _HIGHEST:
         raise ValueError(
-            f"matmul: bits of exact products must lie in 2^{least}..2^{most},"
-            f" got operands that need 2^{extent.lowest}..2^{extent.highest}"
+            f"matmul: bits of exact products must lie in 2^{_LOWEST}..2^{_HIGHEST},"
+            f" got operands that need 2^{lowest}..2^{highest}"
         )
+
+
+def result_type(accumulator: Accumulator, *operands: Array) -> Any:
+    """The operands' type; float64 where the accumulator's values do not fit float32."""
+    form = accumulator.outer_accumulator.format
+    match form:
+        case FloatFormat():
+            narrow = form.mantissa_bits <= 23 and form.emin >= -126 and form.emax <= 127
+        case FixedFormat():
+            narrow = form.width_bits <= 25 and abs(form.fraction_bits) <= 100
+        case BlockFormat():
+            raise AssertionError("an outer accumulator has no block format")
+    return np.result_type(*operands) if narrow else np.float64
 
 
 def matmul(
@@ -140,15 +173,20 @@ def matmul(
     b: Array,
     accumulator: Accumulator,
     *,
+    rng: Rng | None = None,
     start: Array | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Array:
-    """``a`` (M, K) times ``b`` (K, N): exact products, summed in order of K by ``accumulator``.
+    """``a`` (..., M, K) times ``b`` (..., K, N), summed by ``accumulator``; (..., M, N).
 
-    Operands are float32 or float64 and are taken as they are: quantise them first. ``start``
-    (M, N), on the accumulator's grid, is where the sums begin, so that a long K can be fed in
-    pieces (of whole chunks). The result is float64 and does not depend on ``threads``. Equal, bit
-    for bit, to :func:`analysis.emulation.reference.matmul_exact`.
+    Operands are float32 or float64 and are taken as they are: quantise them first. Leading axes are
+    broadcast. ``rng`` is what stochastic rounding draws from: a seed, a generator, or a
+    :class:`Stream` that says where in a larger product this one lies (matrix number i of a batch
+    begins at row i·M). ``start`` (..., M, N), on the (outer) accumulator's grid, is where the sums
+    begin, so that a long K can be fed in pieces (of whole chunks). The result has the operands'
+    type, or float64 where the accumulator is wider than that, and does not depend on ``threads``
+    (None: all cores) or on the machine. Equal, bit for bit, to
+    :func:`analysis.emulation.reference.matmul_exact`.
 
     >>> from analysis.formats import float_format
     >>> ones = np.ones((1, 100), dtype=np.float32)
@@ -157,56 +195,189 @@ def matmul(
 
     Raises:
         TypeError: an operand is neither float32 nor float64.
-        ValueError: shapes do not match, ``start`` is off the grid, an operand is not finite, or
-            float64 cannot hold every product exactly.
+        ValueError: shapes do not match, ``start`` is off the grid, stochastic rounding without
+            ``rng``, or float64 cannot hold every product exactly.
     """
     _check(a, b)
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shape = (*batch, a.shape[-2], b.shape[-1])
+    out = np.zeros(shape, result_type(accumulator, a, b))
     if start is not None:
-        _check_start(start, (a.shape[0], b.shape[1]), accumulator.outer_accumulator.format)
-    if a.shape[0] > b.shape[1]:
-        # lanes run over columns: the transposed product is the same sums with longer panels
-        flipped = None if start is None else start.T
-        return matmul(b.T, a.T, accumulator, start=flipped, threads=threads).T
-    extent = product_extent(a, b)
-    _check_extent(extent)
-    return _run(a, b, accumulator, start, threads, extent)
+        _check_start(start, shape, accumulator)
+        out[...] = start
+    stream = Stream(0) if rng is None else stream_of(rng)
+    if rng is None and accumulator.stochastic:
+        raise ValueError("matmul: stochastic rounding needs rng, a seed or a Stream, got None")
+    left, right = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
+    for number, index in enumerate(np.ndindex(*batch)):
+        place = stream.at(row=number * a.shape[-2])
+        multiply(left[index], right[index], accumulator, out[index], place, threads)
+    return out
+
+
+def multiply(
+    a: Array, b: Array, accumulator: Accumulator, out: Array, stream: Stream, threads: int | None
+) -> None:
+    """Continue the sums in ``out`` (M, N) by ``a`` (M, K) times ``b`` (K, N), turned as is best."""
+    (rows, _), columns = a.shape, b.shape[1]
+    turned = -(-columns // ROWS) * ROWS * -(-rows // PANEL) * PANEL
+    upright = -(-rows // ROWS) * ROWS * -(-columns // PANEL) * PANEL
+    if turned < upright and accumulator.symmetric:
+        a, b, out = b.T, a.T, out.T
+    multiply_by(a, offsets(b), accumulator, out, stream, threads)
+
+
+def multiply_by(
+    a: Array,
+    b: Offsets,
+    accumulator: Accumulator,
+    out: Array,
+    stream: Stream,
+    threads: int | None = None,
+) -> None:
+    """Continue ``out`` (M, N) by ``a`` (M, K) times the matrix (K, N) that ``b`` describes.
+
+    For products whose right factor need not be written down, such as the windows of an image.
+    """
+    if 0 in out.shape:
+        return
+    if not (out.flags.c_contiguous or out.flags.f_contiguous):
+        whole = out.copy()
+        multiply_by(a, b, accumulator, whole, stream, threads)
+        out[...] = whole
+        return
+    a = np.ascontiguousarray(a)
+    left, right, began = contents(a), contents(b.flat), contents(out)
+    plan = None
+    if left.finite and right.finite and not (left.subnormal or right.subnormal):
+        extent = extent_of(a, left, right, began)
+        plan = plan_of(extent, accumulator, a.shape[1])
+    if plan is not None and _pairs_end_well(plan, stream):
+        _run(a, b, accumulator, plan, out, stream, threads or available_threads())
+    else:
+        _check_products(left, right)
+        _run_general(a, b, accumulator, out, stream, threads or available_threads())
+
+
+def _pairs_end_well(plan: Plan, stream: Stream) -> bool:
+    """Whether this piece of a sum begins where the draws of two steps begin to share a word."""
+    return plan.inner.step.draws is not Draws.PAIRED or stream.step % 2 == 0
+
+
+def _chances(way: Way, stream: Stream, level: int) -> Chances:
+    shared = {Draws.NONE: -1, Draws.WHOLE: 0, Draws.HALF: 1, Draws.PAIRED: 1}
+    keys = (np.uint64(side_key(stream.seed, level, side)) for side in (0, 1))
+    return Chances(*keys, shared[way.step.draws])
 
 
 def _run(
-    a: Array, b: Array, accumulator: Accumulator, start: Array | None, threads: int, extent: Extent
-) -> Array:
-    inner, rounding = accumulator.format, accumulator.rounding
-    lane, inner_grid = choose_way(extent, inner, rounding)
-    outer_grid = odd_grid(accumulator.outer_accumulator.format, rounding, np.float64)
-    chunk = accumulator.chunk or 0
-    rows, columns = a.shape[0], b.shape[1]
-    out = _pack(_even(np.zeros((rows, columns)) if start is None else start), np.float64)
-    left, panels = _even(a).astype(lane, order="C"), _pack(b, lane)
-    block = _BLOCK if chunk == 0 else max(1, _BLOCK // chunk) * chunk
+    a: Array,
+    b: Offsets,
+    accumulator: Accumulator,
+    plan: Plan,
+    out: Array,
+    stream: Stream,
+    threads: int,
+) -> None:
+    """The product by the plan's steps, in pieces that threads take as they become free."""
+    inner, outer = plan
+    lane = LANES[inner.step.lane].real
+    outer_lane = lane if outer is None else LANES[outer.step.lane].real
+    (rows, length), columns = a.shape, b.j_offsets.size
+    padded = -(-rows // ROWS) * ROWS
+    left = np.zeros((padded, length), lane) if padded > rows else a.astype(lane, copy=False)
+    if padded > rows:
+        left[:rows] = a
+    by_row, by_column = (stride // out.itemsize for stride in out.strides)
+    result = Result(out.ravel(order="K"), by_row, by_column, rows, columns)
+    origin = Origin(stream.row, stream.column, stream.step)
+    steps = [(*inner, _chances(inner, stream, INNER))]
+    kernel: Any = sweep_plain
+    if outer is not None:
+        steps.append((*outer, _chances(outer, stream, OUTER)))
+        kernel = sweep_chunks
+    chunk = () if outer is None else (accumulator.chunk,)
+    arguments = (*steps, left, b, result, *chunk, origin)
 
-    def piece(panel: int, first_row: int, last_row: int) -> None:
-        for first in range(0, left.shape[1], block):
-            accumulate(
-                left[first_row:last_row, first : first + block],
-                panels[panel : panel + 1, first : first + block],
-                out[panel : panel + 1, first_row:last_row],
-                chunk,
-                inner_grid,
-                outer_grid,
-            )
+    def piece(panels: tuple[int, int], part: tuple[int, int]) -> None:
+        _called(kernel, *arguments, buffers(lane, outer_lane), panels, part)
 
-    pieces = _pieces(panels.shape[0], left.shape[0] // 2, threads)
-    if threads == 1:
+    pieces = _pieces(-(-columns // PANEL), padded, threads, rows * length * columns)
+    _each(piece, pieces, threads)
+
+
+def _called(kernel: Any, *arguments: Any) -> None:
+    """Call a kernel; say how long it took to compile if it had to be."""
+    known = len(kernel.overloads)
+    begun = time.perf_counter()
+    kernel(*arguments)
+    if len(kernel.overloads) > known:
+        taken = time.perf_counter() - begun
+        log.info("%s compiled or loaded, and run, in %.2f s", kernel.__name__, taken)
+
+
+def _each(piece: Callable[..., None], pieces: Sequence[tuple[Any, Any]], threads: int) -> None:
+    """Call ``piece`` on all."""
+    if threads == 1 or len(pieces) == 1:
         for part in pieces:
             piece(*part)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda part: piece(*part), pieces))
-    return _unpack(out, columns)[:rows] + 0.0  # the exact zero has no sign
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda part: piece(*part), pieces))
 
 
-def _pieces(panels: int, pairs: int, threads: int) -> list[tuple[int, int, int]]:
-    """(panel, first row, last row): panels, each cut by row pairs so that every thread has work."""
-    cuts = max(1, min(pairs, threads))
-    edges = [2 * (pairs * cut // cuts) for cut in range(cuts + 1)]
-    return [(panel, first, last) for panel in range(panels) for first, last in pairwise(edges)]
+def _pieces(
+    panels: int, rows: int, threads: int, products: int
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """(panels, rows) ranges: panels side by side, rows cut only where panels are few."""
+    wanted = 1 if threads == 1 else max(1, min(_PIECES * threads, products // _WORTH))
+    across = min(panels, wanted)
+    down = min(-(-wanted // across), -(-rows // ROWS))
+    panel_edges = [panels * cut // across for cut in range(across + 1)]
+    row_edges = [ROWS * (rows // ROWS * cut // down) for cut in range(down + 1)]
+    return [(p, r) for p in pairwise(panel_edges) for r in pairwise(row_edges)]
+
+
+def _stretch(accumulator: Accumulator, length: int) -> int:
+    """Products that the general kernels take at once: whole chunks and steps, or a whole tree."""
+    match accumulator.chunk, accumulator.order:
+        case None, Tree():
+            return length
+        case None, Fused(terms=terms):
+            unit = terms
+        case chunk, _:
+            unit = chunk or 1
+    return max(1, _STRETCH // unit) * unit
+
+
+def _run_general(
+    a: Array,
+    b: Offsets,
+    accumulator: Accumulator,
+    out: Array,
+    stream: Stream,
+    threads: int,
+) -> None:
+    """The product by the general kernels, a panel of columns and a stretch of K at a time."""
+    from analysis.emulation import general
+
+    left = a.astype(np.float64)
+    (rows, length), columns = a.shape, b.j_offsets.size
+    run = _stretch(accumulator, length)
+    for j in range(0, columns, PANEL):
+        sums = out[:, j : j + PANEL].astype(np.float64)
+        for k in range(0, length, run):
+            stretch = b.k_offsets[k : k + run, None] + b.j_offsets[j : j + PANEL]
+            right = b.flat[stretch].astype(np.float64)
+            place = stream.at(column=j, step=k)
+            part = np.ascontiguousarray(left[:, k : k + run])
+
+            def piece(
+                first: int, last: int, part: Any = part, right: Any = right, sums: Any = sums,
+                place: Stream = place,
+            ) -> None:  # fmt: skip
+                general.accumulate(part, right, accumulator, sums, place, (first, last))
+
+            edges = [rows * cut // threads for cut in range(threads + 1)]
+            _each(piece, [edge for edge in pairwise(edges) if edge[0] < edge[1]], threads)
+        out[:, j : j + PANEL] = sums
