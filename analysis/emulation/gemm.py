@@ -1,19 +1,19 @@
 """``matmul``: look at the operands, choose the step that is exact for them, share out the work."""
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.draws import INNER, OUTER, Stream, side_key, stream_of
-from analysis.emulation.scan import Contents, column_peaks, contents
+from analysis.emulation.plans import Plan, extent_of, plan_of
+from analysis.emulation.scan import Contents, contents
 from analysis.emulation.steps import Draws
 from analysis.emulation.sweep import (
     Chances,
@@ -25,7 +25,7 @@ from analysis.emulation.sweep import (
     sweep_plain,
 )
 from analysis.emulation.tile import PANEL, ROWS
-from analysis.emulation.ways import LANES, Extent, Way, bound, choose
+from analysis.emulation.ways import LANES, Way
 from analysis.formats import (
     Accumulator,
     BlockFormat,
@@ -58,19 +58,6 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-class Plan(NamedTuple):
-    """The steps of a product: of the sum, or of its chunks and of the sum of their sums."""
-
-    inner: Way
-    outer: Way | None
-
-    @property
-    def drawn(self) -> bool:
-        """Whether it rounds stochastically."""
-        ways = (self.inner,) if self.outer is None else (self.inner, self.outer)
-        return any(way.step.draws is not Draws.NONE for way in ways)
-
-
 def offsets(b: Array) -> Offsets:
     """A matrix (K, N) by its elements' places; copied only if neither order is contiguous."""
     if not (b.flags.c_contiguous or b.flags.f_contiguous):
@@ -78,42 +65,6 @@ def offsets(b: Array) -> Offsets:
     by_row, by_column = (stride // b.itemsize for stride in b.strides)
     rows, columns = (np.arange(size, dtype=np.int64) for size in b.shape)
     return Offsets(b.ravel(order="K"), rows * by_row, columns * by_column)
-
-
-def extent_of(a: Array, left: Contents, right: Contents, start: Contents) -> Extent:
-    """Bounds over the operands, every product and where the sums begin."""
-    product_low = left.lowest + right.lowest
-    held = [c for c in (left, right, start) if c.bits]
-    if not (left.bits and right.bits):
-        product_low = min((c.lowest for c in held), default=0)
-    low = min([product_low, *(c.lowest for c in held)])
-    high = max([left.highest + right.highest + 2, *(c.highest + 1 for c in held)])
-    total = math.ldexp(float(column_peaks(a).sum()), right.highest + 1)
-    began = math.ldexp(1.0, start.highest + 1) if start.bits else 0.0
-    return Extent(left.bits + right.bits, low, high, product_low, total + began)
-
-
-def plan_of(extent: Extent, accumulator: Accumulator, length: int) -> Plan | None:
-    """The steps that are exact, or None where the general kernels must do it."""
-    chunk = accumulator.chunk
-    inner = choose(extent, accumulator, min(chunk or length, length))
-    if inner is None or chunk is None:
-        return None if inner is None else Plan(inner, None)
-    if inner.step.draws is Draws.PAIRED and chunk % 2:
-        return None
-    sums = _sums_of(extent, accumulator, min(chunk, length))
-    outer = choose(sums, accumulator.outer_accumulator, -(-length // chunk), inner)
-    return None if outer is None else Plan(inner, outer)
-
-
-def _sums_of(extent: Extent, inner: Accumulator, length: int) -> Extent:
-    """The extent of chunk sums, which are what the outer accumulator adds."""
-    form = inner.format
-    assert isinstance(form, FloatFormat | FixedFormat)
-    bits = form.mantissa_bits + 1 if isinstance(form, FloatFormat) else form.width_bits
-    low = max(extent.product_low, math.frexp(float(form.quantum))[1] - 1)
-    total = bound(extent, inner, length)
-    return Extent(bits, min(low, extent.low), math.frexp(total)[1], low, total)
 
 
 def _check(a: Array, b: Array) -> None:
@@ -266,8 +217,8 @@ def _pairs_end_well(plan: Plan, stream: Stream) -> bool:
 
 def _chances(way: Way, stream: Stream, level: int) -> Chances:
     shared = {Draws.NONE: -1, Draws.WHOLE: 0, Draws.HALF: 1, Draws.PAIRED: 1}
-    keys = (np.uint64(side_key(stream.seed, level, side)) for side in (0, 1))
-    return Chances(*keys, shared[way.step.draws])
+    row_key, column_key = (np.uint64(side_key(stream.seed, level, side)) for side in (0, 1))
+    return Chances(row_key, column_key, shared[way.step.draws])
 
 
 def _run(

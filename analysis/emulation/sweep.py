@@ -79,7 +79,8 @@ def _aligned(shape: tuple[int, int], dtype: Any) -> npt.NDArray[Any]:
     size = shape[0] * shape[1] * np.dtype(dtype).itemsize
     raw = np.empty(size + 64, np.uint8)
     first = -raw.ctypes.data % 64
-    return raw[first : first + size].view(dtype).reshape(shape)
+    aligned: npt.NDArray[Any] = raw[first : first + size].view(dtype)
+    return aligned.reshape(shape)
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,6 @@ what differs is the size of the tile. The bits are the same everywhere:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -21,14 +20,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from analysis.draws import MIX32
-from analysis.emulation.steps import Draws, Lane, Method, Step, StepType, Word
+from analysis.emulation.emitter import I32, I64, Emitter, declared, load, mixed, splat, store
+from analysis.emulation.steps import Draws, Lane, Step, Word
 
 ROWS = 4  #: of a register tile
 PANEL = 64  #: columns of a packed panel; a multiple of every tile's
 
-_I64, _I32 = ir.IntType(64), ir.IntType(32)
-_POINTER = ir.PointerType()
+_POINTER, _FIRST = ir.PointerType(), I64(0)
 
 
 class Machine(NamedTuple):
@@ -45,193 +43,12 @@ def machine_of(features: str) -> Machine:
     return Machine(256 if "+avx2" in features else 128, 2)  # 8 of 16
 
 
-@dataclass(frozen=True, slots=True)
-class Emitter:
-    """Emits the operations of one step on vectors of its lane."""
-
-    builder: ir.IRBuilder
-    step: Step
-    count: int  #: lanes of a vector
-    words: dict[Word, Any]  #: the format's constants as scalars of the lane's word
-
-    @property
-    def real(self) -> Any:
-        """A vector of the lane's floats."""
-        scalar = ir.FloatType() if self.step.lane is Lane.FLOAT32 else ir.DoubleType()
-        return ir.VectorType(scalar, self.count)
-
-    @property
-    def whole(self) -> Any:
-        """A vector of the lane's words."""
-        return ir.VectorType(_I32 if self.step.lane is Lane.FLOAT32 else _I64, self.count)
-
-    def splat(self, scalar: Any) -> Any:
-        """A vector of one value."""
-        return splat(self.builder, scalar, self.count)
-
-    def bits(self, x: Any) -> Any:
-        """The words of floats."""
-        return self.builder.bitcast(x, self.whole)
-
-    def value(self, x: Any) -> Any:
-        """The floats of words."""
-        return self.builder.bitcast(x, self.real)
-
-    def word(self, name: Word) -> Any:
-        """A constant, in every lane."""
-        return self.splat(self.words[name])
-
-    def number(self, name: Word) -> Any:
-        """A constant that is a float, in every lane."""
-        return self.value(self.word(name))
-
-    def fuse(self, x: Any, y: Any, z: Any) -> Any:
-        """x·y + z, where x·y is exact."""
-        kind = f"v{self.count}f{self.real.element.intrinsic_name[1:]}"
-        signature = ir.FunctionType(self.real, [self.real] * 3)
-        name = f"llvm.fmuladd.{kind}"
-        return self.builder.call(_declared(self.builder, name, signature), [x, y, z])
-
-    def larger(self, x: Any, y: Any) -> Any:
-        """The larger of two floats that are no NaN."""
-        return self.builder.select(self.builder.fcmp_ordered(">", x, y), x, y)
-
-    def smaller(self, x: Any, y: Any) -> Any:
-        """The smaller of two floats that are no NaN."""
-        return self.builder.select(self.builder.fcmp_ordered("<", x, y), x, y)
-
-    def add(self, s: Any, x: Any, y: Any, chance: Any = None) -> Any:
-        """The sum s + x·y (s + x where y is None) on the accumulator's grid."""
-        if self.step.method is Method.ODD_MAGIC:
-            total = self._sum_to_odd(s, x if y is None else self.builder.fmul(x, y))
-        else:
-            total = self.builder.fadd(s, x) if y is None else self.fuse(x, y, s)
-        return self._clamp(self._rounded(total, chance))
-
-    def _rounded(self, t: Any, chance: Any) -> Any:
-        build = self.builder
-        match self.step.method:
-            case Method.PLAIN:
-                return t
-            case Method.MAGIC | Method.SIGNED_MAGIC | Method.ODD_MAGIC:
-                return self._by_magic(t)
-            case Method.MASK:
-                return self.value(build.and_(self.bits(t), self.word(Word.KEEP)))
-            case Method.AWAY:
-                chance = self.word(Word.HALF)
-            case Method.RANDOM:
-                assert chance is not None
-        raised = build.add(self.bits(t), chance)
-        return self.value(build.and_(raised, self.word(Word.KEEP)))
-
-    def _by_magic(self, t: Any) -> Any:
-        """(t + 1.5·2^(F−1−m)·e) − 1.5·2^(F−1−m)·e, e the binade of t."""
-        build = self.builder
-        binade = self.value(build.and_(self.bits(t), self.word(Word.EXPONENT)))
-        if self.step.floor:
-            binade = self.larger(binade, self.number(Word.FLOOR))
-        if self.step.method is Method.SIGNED_MAGIC:
-            sign = build.and_(self.bits(t), self.word(Word.SIGN))
-            binade = self.value(build.or_(self.bits(binade), sign))
-        magic = self.number(Word.MAGIC)
-        return self.fuse(binade, build.fneg(magic), self.fuse(binade, magic, t))
-
-    def _sum_to_odd(self, s: Any, p: Any) -> Any:
-        """Knuth's two-sum; where its error is not zero, toward zero with the last bit set."""
-        build = self.builder
-        total = build.fadd(s, p)
-        virtual = build.fsub(total, s)
-        lost = build.fsub(s, build.fsub(total, virtual))
-        error = build.fadd(lost, build.fsub(p, virtual))
-        inexact = build.fcmp_unordered("!=", error, self.real(None))
-        zero = self.whole(None)
-        opposite = build.icmp_signed("<", build.xor(self.bits(total), self.bits(error)), zero)
-        away = build.zext(build.and_(inexact, opposite), self.whole)
-        truncated = build.sub(self.bits(total), away)
-        return self.value(build.or_(truncated, build.zext(inexact, self.whole)))
-
-    def _clamp(self, r: Any) -> Any:
-        if not self.step.clamp:
-            return r
-        largest = self.number(Word.LARGEST)
-        return self.larger(self.smaller(r, largest), self.builder.fneg(largest))
-
-    def chance(self, word: Any, parity: Any) -> Any:
-        """The random bits in their place, from hash words and the step's parity (a bit)."""
-        build = self.builder
-        if self.step.draws is Draws.PAIRED:
-            name = Word.SHIFT_ODD if parity else Word.SHIFT_EVEN
-            turned = _rotated(build, word, self.word(name), self.count)
-            return build.and_(turned, self.word(Word.RANDOM))
-        wide = word if self.whole.element == _I32 else build.zext(word, self.whole)
-        odd = build.trunc(parity, ir.IntType(1))
-        shift = build.select(odd, self.words[Word.SHIFT_ODD], self.words[Word.SHIFT_EVEN])
-        kept = build.and_(build.lshr(wide, self.splat(shift)), self.word(Word.RANDOM))
-        placed = build.shl(kept, self.word(Word.PLACE))
-        return build.or_(placed, self.word(Word.ONES))
-
-
-def splat(builder: ir.IRBuilder, scalar: Any, count: int) -> Any:
-    """A vector of one value."""
-    kind = ir.VectorType(scalar.type, count)
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _I32(0))
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), _zeros(count))
-
-
-def _zeros(count: int) -> Any:
-    return ir.Constant(ir.VectorType(_I32, count), None)
-
-
-def _declared(builder: ir.IRBuilder, name: str, signature: Any) -> Any:
-    return cgutils.get_or_insert_function(builder.module, signature, name)
-
-
-def _rotated(builder: ir.IRBuilder, x: Any, by: Any, count: int) -> Any:
-    kind = ir.VectorType(_I32, count)
-    function = _declared(builder, f"llvm.fshl.v{count}i32", ir.FunctionType(kind, [kind] * 3))
-    return builder.call(function, [x, x, by])
-
-
-def mixed(builder: ir.IRBuilder, x: Any, count: int) -> Any:
-    """:func:`analysis.draws.mix32` of vectors."""
-    a, first, b, second, c = MIX32
-
-    def constant(value: int) -> Any:
-        return ir.Constant(ir.VectorType(_I32, count), [ir.Constant(_I32, value)] * count)
-
-    def turned(x: Any, by: int) -> Any:
-        return builder.xor(x, builder.lshr(x, constant(by)))
-
-    x = builder.mul(turned(x, a), constant(first))
-    x = builder.mul(turned(x, b), constant(second))
-    return turned(x, c)
-
-
 def _emitter(builder: ir.IRBuilder, step: Step, machine: Machine, words: Any) -> Emitter:
     """The emitter of a step whose constants stand at ``words``."""
     lane_bits = 32 if step.lane is Lane.FLOAT32 else 64
     kind = ir.IntType(lane_bits)
-    loaded = {name: load(builder, words, kind, ir.Constant(_I64, int(name))) for name in Word}
+    loaded = {name: load(builder, words, kind, ir.Constant(I64, int(name))) for name in Word}
     return Emitter(builder, step, machine.vector_bits // lane_bits, loaded)
-
-
-def load(builder: ir.IRBuilder, base: Any, kind: Any, index: Any, scalar: Any = None) -> Any:
-    """A value of ``kind`` at ``base`` + index, counted in its scalars."""
-    element = scalar or kind
-    place = builder.gep(base, [index], source_etype=element)
-    return builder.load(place, align=element_bytes(element), typ=kind)
-
-
-def store(builder: ir.IRBuilder, value: Any, base: Any, index: Any) -> None:
-    """Put a vector at ``base`` + index, counted in its scalars."""
-    element = value.type.element
-    place = builder.gep(base, [index], source_etype=element)
-    builder.store(value, place, align=element_bytes(element))
-
-
-def element_bytes(kind: Any) -> int:
-    """Size of a scalar."""
-    return 8 if isinstance(kind, ir.DoubleType) or kind == _I64 else 4
 
 
 def _new_function(module: ir.Module, name: str, kinds: Sequence[Any]) -> tuple[Any, bool]:
@@ -266,7 +83,7 @@ def _tile_function(module: ir.Module, step: Step, machine: Machine) -> Any:
     Adds the products of ROWS rows of ``a`` and of some columns of the packed panel to ``sums``,
     (ROWS, PANEL). ``first`` is the first product's step, counted from that of the first turn.
     """
-    kinds = [_POINTER, _I64, *[_POINTER] * 3, _I64, _POINTER, _I64, _POINTER, _I64]
+    kinds = [_POINTER, I64, *[_POINTER] * 3, I64, _POINTER, I64, _POINTER, I64]
     function, new = _new_function(module, _name("tile", step), kinds)
     if not new:
         return function
@@ -278,48 +95,48 @@ def _tile_function(module: ir.Module, step: Step, machine: Machine) -> Any:
     def steps(k: Any, unrolled: int) -> None:
         """``unrolled`` products from number k on, in every row and column."""
         hashes = [
-            _hashes(emit, turns, build.mul(turn_stride, _I64(row)), build.add(first, k), held)
+            _hashes(emit, turns, build.mul(turn_stride, I64(row)), build.add(first, k), held)
             for row in range(ROWS)
         ]
         for ahead in range(unrolled):
-            at = build.add(k, _I64(ahead))
+            at = build.add(k, I64(ahead))
             parity: Any = ahead if step.draws is Draws.PAIRED else build.add(first, at)
             _products(emit, machine, (a, stride, panel), at, held, (hashes, parity))
 
     if step.draws is Draws.PAIRED:
-        _each(build, build.and_(length, _I64(-2)), 2, lambda k: steps(k, 2))
+        _each(build, build.and_(length, I64(-2)), 2, lambda k: steps(k, 2))
         with build.if_then(build.trunc(length, ir.IntType(1))):
-            steps(build.sub(length, _I64(1)), 1)
+            steps(build.sub(length, I64(1)), 1)
     else:
         _each(build, length, 1, lambda k: steps(k, 1))
     for row, cells in enumerate(held.cells):
         for column, cell in enumerate(cells):
-            place = _I64(row * PANEL + column * emit.count)
+            place = I64(row * PANEL + column * emit.count)
             store(build, build.load(cell, typ=emit.real), sums, place)
     build.ret_void()
     return function
 
 
 def _each(builder: ir.IRBuilder, stop: Any, by: int, body: Callable[[Any], None]) -> None:
-    with cgutils.for_range_slice(builder, _I64(0), stop, _I64(by), _I64) as (k, _):
+    with cgutils.for_range_slice(builder, I64(0), stop, I64(by), I64) as (k, _):
         body(k)
 
 
 def _read(emit: Emitter, machine: Machine, sums: Any, places: Any) -> _Sums:
     build, scalar = emit.builder, emit.real.element
-    cells = []
+    cells: list[list[Any]] = []
     for row in range(ROWS):
         cells.append([])
         for column in range(machine.vectors):
             cell = build.alloca(emit.real)
-            place = _I64(row * PANEL + column * emit.count)
+            place = I64(row * PANEL + column * emit.count)
             build.store(load(build, sums, emit.real, place, scalar), cell)
             cells[-1].append(cell)
     if emit.step.draws is Draws.NONE:
         return _Sums(cells, [])
-    kind = ir.VectorType(_I32, emit.count)
+    kind = ir.VectorType(I32, emit.count)
     columns = range(machine.vectors)
-    return _Sums(cells, [load(build, places, kind, _I64(c * emit.count), _I32) for c in columns])
+    return _Sums(cells, [load(build, places, kind, I64(c * emit.count), I32) for c in columns])
 
 
 def _hashes(emit: Emitter, turns: Any, row_base: Any, step: Any, held: _Sums) -> list[Any]:
@@ -327,8 +144,8 @@ def _hashes(emit: Emitter, turns: Any, row_base: Any, step: Any, held: _Sums) ->
     if emit.step.draws is Draws.NONE:
         return []
     build = emit.builder
-    counter = step if emit.step.draws is Draws.WHOLE else build.lshr(step, _I64(1))
-    turn = load(build, turns, _I32, build.add(row_base, counter))
+    counter = step if emit.step.draws is Draws.WHOLE else build.lshr(step, I64(1))
+    turn = load(build, turns, I32, build.add(row_base, counter))
     turned = splat(build, turn, emit.count)
     return [mixed(build, build.add(turned, place), emit.count) for place in held.places]
 
@@ -345,14 +162,13 @@ def _products(
     build, scalar = emit.builder, emit.real.element
     a, stride, panel = operands
     hashes, parity = chances
-    base = build.mul(k, _I64(PANEL))
+    base = build.mul(k, I64(PANEL))
     columns = range(machine.vectors)
     right = [
-        load(build, panel, emit.real, build.add(base, _I64(c * emit.count)), scalar)
-        for c in columns
+        load(build, panel, emit.real, build.add(base, I64(c * emit.count)), scalar) for c in columns
     ]
     for row, cells in enumerate(held.cells):
-        place = build.add(build.mul(stride, _I64(row)), k)
+        place = build.add(build.mul(stride, I64(row)), k)
         left = emit.splat(load(build, a, scalar, place))
         for column in columns:
             chance = emit.chance(hashes[row][column], parity) if hashes[row] else None
@@ -365,7 +181,7 @@ def _join_function(module: ir.Module, inner: Lane, step: Step, machine: Machine)
 
     Adds chunk sums (ROWS, PANEL) to ``out`` (ROWS, PANEL) and sets them to zero.
     """
-    kinds = [*[_POINTER] * 4, _I64, _POINTER, _I64]
+    kinds = [*[_POINTER] * 4, I64, _POINTER, I64]
     function, new = _new_function(module, _name(f"join.{inner}", step), kinds)
     if not new:
         return function
@@ -374,25 +190,25 @@ def _join_function(module: ir.Module, inner: Lane, step: Step, machine: Machine)
     emit = _emitter(build, step, machine, words)
     narrow = ir.FloatType() if inner is Lane.FLOAT32 else ir.DoubleType()
     source = ir.VectorType(narrow, emit.count)
-    hashed = ir.VectorType(_I32, emit.count)
+    hashed = ir.VectorType(I32, emit.count)
     for row in range(ROWS):
 
         def column(at: Any, row: int = row) -> None:
-            place = build.add(at, _I64(row * PANEL))
+            place = build.add(at, I64(row * PANEL))
             p = load(build, sums, source, place, narrow)
             store(build, source(None), sums, place)
             wide = p if source == emit.real else build.fpext(p, emit.real)
             chance = None
             if step.draws is not Draws.NONE:
-                turn = load(build, turns, _I32, build.mul(turn_stride, _I64(row)))
+                turn = load(build, turns, I32, build.mul(turn_stride, I64(row)))
                 key = build.add(
-                    splat(build, turn, emit.count), load(build, places, hashed, at, _I32)
+                    splat(build, turn, emit.count), load(build, places, hashed, at, I32)
                 )
                 chance = emit.chance(mixed(build, key, emit.count), parity)
             s = load(build, out, emit.real, place, emit.real.element)
             store(build, emit.add(s, wide, None, chance), out, place)
 
-        _each(build, _I64(PANEL), emit.count, column)
+        _each(build, I64(PANEL), emit.count, column)
     build.ret_void()
     return function
 
@@ -438,7 +254,7 @@ def tile(
         machine = _machine(context)
         function = _tile_function(builder.module, kinds[0].step, machine)
 
-        def at(index: int, offset: Any = _I64(0)) -> Any:
+        def at(index: int, offset: Any = _FIRST) -> Any:
             return _pointer(context, builder, kinds[index], args[index], offset)
 
         turned = at(10, args[11])
@@ -456,7 +272,7 @@ def tile_columns(_context: Any, step: Any) -> Any:
     def codegen(context: Any, _builder: Any, signature: Any, _args: Any) -> Any:
         machine = _machine(context)
         lane_bits = 32 if signature.args[0].step.lane is Lane.FLOAT32 else 64
-        return _I64(machine.vectors * machine.vector_bits // lane_bits)
+        return I64(machine.vectors * machine.vector_bits // lane_bits)
 
     return types.int64(step), codegen
 
@@ -485,7 +301,7 @@ def join(
         inner = Lane(kinds[1].dtype.name)
         function = _join_function(builder.module, inner, kinds[0].step, _machine(context))
 
-        def at(index: int, offset: Any = _I64(0)) -> Any:
+        def at(index: int, offset: Any = _FIRST) -> Any:
             return _pointer(context, builder, kinds[index], args[index], offset)
 
         call = [at(1, args[2]), at(3, args[2]), at(4), at(5, args[6]), args[7]]
@@ -500,9 +316,9 @@ def set_rounding(_context: Any, mode: Any) -> Any:
     """Set the rounding mode of this thread's lanes, a :class:`Mode`."""
 
     def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        signature = ir.FunctionType(ir.VoidType(), [_I32])
-        function = _declared(builder, "llvm.set.rounding", signature)
-        builder.call(function, [builder.trunc(args[0], _I32)])
+        signature = ir.FunctionType(ir.VoidType(), [I32])
+        function = declared(builder, "llvm.set.rounding", signature)
+        builder.call(function, [builder.trunc(args[0], I32)])
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen

@@ -16,9 +16,10 @@ binade; if products can reach below it (low < emin − m, "floor"), the rounding
 the ulp is added to its bits, and they are masked: ⌊x + c⌋ = ⌊⌊x⌋' + c⌋ where ⌊·⌋' keeps the bits of
 c. A carry moves into the exponent, as it should.
 
-*Nearest, through a sum rounded to nearest.* t = fl(s + p), then t to m bits. The two roundings equal
-one if q ≤ min(m + 1, F − m − 2) and 2m + 2 ≤ F. If s + p fits the lane, the first does nothing.
-Else, with E the binade of s + p, one of the two has a last bit below the lane's grid 2^(E−F+1):
+*Nearest, through a sum rounded to nearest.* t = fl(s + p), then t to m bits. The two roundings
+equal one if q ≤ min(m + 1, F − m − 2) and 2m + 2 ≤ F. If s + p fits the lane, the first does
+nothing. Else, with E the binade of s + p, one of the two has a last bit below the lane's grid
+2^(E−F+1):
 
 - p has. Then |p| < 2^q · 2^(E−F) ≤ 2^(E−m−2), a quarter of the accumulator's ulp there, so s + p is
   within half an ulp of s, which is on the grid, strictly, and so is t: both round to s.
@@ -39,7 +40,7 @@ Transactions on Computers 57(4), 2008).
 lane's mode; subtracting it is exact. m ≤ F − 3 keeps the sum in its binade. The magic number is
 positive, so that the lane's "toward zero" would be downward; for truncation it takes t's sign.
 
-*No clamp.* S = max over rows of Σ|a|, times max|b|, bounds Σ|p|. As |fl(s + p) − (s + p)| ≤ |p| when
+*No clamp.* S, the sum over k of max|a_k| · max|b|, bounds Σ|p|. As |fl(s + p) − (s + p)| ≤ |p| when
 rounding to nearest (s is on the grid), sums stay within 2S; toward zero within S; otherwise within
 S (1 + 2^−m)^n.
 """
@@ -61,7 +62,6 @@ from analysis.formats import (
     Rounding,
     Sequential,
 )
-
 
 _BY_MAGIC = (Method.MAGIC, Method.SIGNED_MAGIC, Method.ODD_MAGIC)
 
@@ -266,7 +266,7 @@ def _words(step: Step, accumulator: Accumulator, form: FloatFormat) -> npt.NDArr
 def _random_words(
     words: npt.NDArray[Any], accumulator: Accumulator, spare: int, draws: Draws
 ) -> None:
-    """Where the hash's bits go: ``cut_bits`` of them, right below the ulp's bit number ``spare``."""
+    """Where the hash's bits go: ``cut_bits`` of them, below the ulp's bit number ``spare``."""
     cut = accumulator.cut_bits
     if draws is Draws.PAIRED:
         words[Word.SHIFT_EVEN], words[Word.SHIFT_ODD] = (spare - HALF_BITS) % 32, spare
