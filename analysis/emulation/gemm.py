@@ -5,21 +5,22 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.draws import INNER, OUTER, Stream, side_key, stream_of
+from analysis.draws import INNER, OUTER, Stream, stream_of
+from analysis.emulation.draws import places, turns
 from analysis.emulation.plans import Plan, extent_of, plan_of
 from analysis.emulation.scan import Contents, contents
 from analysis.emulation.steps import Draws
 from analysis.emulation.sweep import (
-    Chances,
     Offsets,
-    Origin,
     Result,
+    Table,
     buffers,
     sweep_chunks,
     sweep_plain,
@@ -215,10 +216,21 @@ def _pairs_end_well(plan: Plan, stream: Stream) -> bool:
     return plan.inner.step.draws is not Draws.PAIRED or stream.step % 2 == 0
 
 
-def _chances(way: Way, stream: Stream, level: int) -> Chances:
-    shared = {Draws.NONE: -1, Draws.WHOLE: 0, Draws.HALF: 1, Draws.PAIRED: 1}
-    row_key, column_key = (np.uint64(side_key(stream.seed, level, side)) for side in (0, 1))
-    return Chances(row_key, column_key, shared[way.step.draws])
+def _table(way: Way, stream: Stream, level: int, size: tuple[int, int, int]) -> Table:
+    """The hashes for (rows, steps, columns); those of a step that draws nothing are never read."""
+    if way.step.draws is Draws.NONE:
+        nothing = np.zeros((1, 1), np.uint32)
+        return Table(nothing, nothing[0], 0, 0)
+    shared = 0 if way.step.draws is Draws.WHOLE else 1
+    rows, steps, columns = size
+    first, begin = divmod(stream.step, 1 << shared)
+    counters = -(-(begin + steps) >> shared)
+    return Table(
+        turns(stream.seed, level, stream.row, rows, first, counters),
+        places(stream.seed, level, stream.column, columns),
+        shared,
+        begin,
+    )
 
 
 def _run(
@@ -241,19 +253,24 @@ def _run(
         left[:rows] = a
     by_row, by_column = (stride // out.itemsize for stride in out.strides)
     result = Result(out.ravel(order="K"), by_row, by_column, rows, columns)
-    origin = Origin(stream.row, stream.column, stream.step)
-    steps = [(*inner, _chances(inner, stream, INNER))]
+    panels = -(-columns // PANEL)
+    size = padded, length, panels * PANEL
+    steps: tuple[Any, ...] = ((*inner, _table(inner, stream, INNER, size)),)
+    chunk: tuple[int, ...] = ()
     kernel: Any = sweep_plain
     if outer is not None:
-        steps.append((*outer, _chances(outer, stream, OUTER)))
+        assert accumulator.chunk is not None
+        chunk = (accumulator.chunk,)
+        size = padded, -(-length // accumulator.chunk), panels * PANEL
+        ended = replace(stream, step=stream.step // accumulator.chunk)
+        steps = (*steps, (*outer, _table(outer, ended, OUTER, size)))
         kernel = sweep_chunks
-    chunk = () if outer is None else (accumulator.chunk,)
-    arguments = (*steps, left, b, result, *chunk, origin)
+    arguments = (*steps, left, b, result, *chunk)
 
-    def piece(panels: tuple[int, int], part: tuple[int, int]) -> None:
-        _called(kernel, *arguments, buffers(lane, outer_lane), panels, part)
+    def piece(across: tuple[int, int], down: tuple[int, int]) -> None:
+        _called(kernel, *arguments, buffers(lane, outer_lane), across, down)
 
-    pieces = _pieces(-(-columns // PANEL), padded, threads, rows * length * columns)
+    pieces = _pieces(panels, padded, threads, rows * length * columns)
     _each(piece, pieces, threads)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from analysis.emulation.draws import fill_places, fill_turns
 from analysis.emulation.tile import PANEL, ROWS, join, set_rounding, tile, tile_columns
 
 BLOCK = 256  #: products per pass over a panel; even, as the draws of two steps share a word
@@ -47,23 +46,13 @@ class Buffers(NamedTuple):
     totals: npt.NDArray[np.floating]  #: (ROW_BLOCK, PANEL), of the outer lane
 
 
-class Chances(NamedTuple):
-    """Keys of the rows' and the columns' draws in a level, and how many steps share a word (log2).
+class Table(NamedTuple):
+    """The hashes of rows and columns that a step draws from (:mod:`analysis.emulation.draws`)."""
 
-    −1 where nothing is drawn.
-    """
-
-    row_key: np.uint64
-    column_key: np.uint64
-    shared: int
-
-
-class Origin(NamedTuple):
-    """Where this product lies in the whole: row, column, and products that came before."""
-
-    row: int
-    column: int
-    step: int
+    turns: npt.NDArray[np.uint32]  #: (rows, counters)
+    places: npt.NDArray[np.uint32]  #: (columns,), whole panels
+    shared: int  #: log2 of the steps that share a word
+    begin: int  #: where in its word's steps the first step lies
 
 
 def buffers(inner: Any, outer: Any) -> Buffers:
@@ -130,59 +119,38 @@ def _write(cells: Any, i: Any, rows: Any, j: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _drawn(chances: Any, first_row: Any, rows: Any, first: Any, length: Any) -> Any:
-    """The row words of steps first … first + length, (rows, counters)."""
-    if chances.shared < 0:
-        return np.empty((1, 1), np.uint32)
-    before = first >> chances.shared
-    counters = ((first + length - 1) >> chances.shared) - before + 1
-    table = np.empty((rows, max(counters, 1)), np.uint32)
-    fill_turns(chances.row_key, np.uint64(first_row), np.uint64(before), table)
-    return table
-
-
-@njit(cache=True, nogil=True)
-def _column_words(chances: Any, first_column: Any) -> Any:
-    table = np.empty(PANEL, np.uint32)
-    if chances.shared >= 0:
-        fill_places(chances.column_key, np.uint64(first_column), table)
-    return table
-
-
-@njit(cache=True, nogil=True)
-def _into_word(chances: Any, step: Any) -> Any:
-    """Where in its word's steps a step lies."""
-    return step & ((_ONE << max(chances.shared, 0)) - 1)
+def _word_of(table: Any, row: Any, step: Any) -> Any:
+    """(Where a row's word for a step stands in the flat turns, where in its steps that lies)."""
+    since = table.begin + step
+    counter = since >> table.shared
+    return row * table.turns.shape[1] + counter, since - (counter << table.shared)
 
 
 @njit(cache=True, nogil=True)
 def sweep_plain(
-    inner: Any, a: Any, source: Any, out: Any, origin: Any, scratch: Any, panels: Any, rows: Any
+    inner: Any, a: Any, source: Any, out: Any, scratch: Any, panels: Any, rows: Any
 ) -> None:
     """Continue the sums in ``out`` by ``a`` (M, K) times ``source`` (K, N).
 
-    Only panels and rows in the given ranges; ``inner`` is (step, words, mode, chances).
+    Only panels and rows in the given ranges; ``inner`` is (step, words, mode, table).
     """
     panel, sums, _ = scratch
-    step, words, mode, chances = inner
-    length = a.shape[1]
+    step, words, mode, table = inner
+    length, width = a.shape[1], table.turns.shape[1]
     for j in range(panels[0] * PANEL, min(panels[1] * PANEL, out.columns), PANEL):
-        places = _column_words(chances, origin.column + j)
         for i in range(rows[0], rows[1], ROW_BLOCK):
             count = min(ROW_BLOCK, rows[1] - i)
             _read(out, i, count, j, sums)
             for k in range(0, length, BLOCK):
                 products = min(BLOCK, length - k)
                 pack(source, k, products, j, panel)
-                first = origin.step + k
-                turns = _drawn(chances, origin.row + i, count, first, products)
-                width, begin = turns.shape[1], _into_word(chances, first)
                 set_rounding(mode)
                 for r in range(0, count, ROWS):
+                    word, first = _word_of(table, i + r, k)
                     for c in range(0, PANEL, tile_columns(step)):
                         tile(
                             step, a, (i + r) * length + k, length, panel, c, sums, r * PANEL + c,
-                            words, products, turns, r * width, width, places, c, begin,
+                            words, products, table.turns, word, width, table.places, j + c, first,
                         )  # fmt: skip
                 set_rounding(_ONE)
             _write(sums, i, count, j, out)
@@ -190,34 +158,33 @@ def sweep_plain(
 
 @njit(cache=True, nogil=True)
 def _row_of_chunks(
-    inner: Any, outer: Any, a: Any, a_at: Any, buffered: Any, r: Any, chunk: Any, span: Any
+    inner: Any, outer: Any, a: Any, scratch: Any, chunk: Any, place: Any, block: Any
 ) -> None:
-    """ROWS rows over the packed block: tiles up to each chunk's end, and the chunks joined.
+    """ROWS rows over a packed block: tiles up to the end of each chunk, and the chunks joined.
 
-    ``span`` is (first product of the block, products, all products, chunks that came before).
+    ``place`` is (row of ``a``, row of the scratch, column); ``block`` its products' range.
     """
-    step, words, mode, (turns, places, begin), _ = inner
-    outer_step, outer_words, outer_mode, (outer_turns, outer_places, _b), outer_chances = outer
-    (panel, sums, totals), (k, products, length, done) = buffered, span
-    width, outer_width = turns.shape[1], outer_turns.shape[1]
-    shared = max(outer_chances.shared, 0)
+    step, words, mode, table = inner
+    outer_step, outer_words, outer_mode, outer_table = outer
+    (panel, sums, totals), (row, r, j), (k, end) = scratch, place, block
+    length, width = a.shape[1], table.turns.shape[1]
     at = k
-    while at < k + products:
-        stop = min(at // chunk * chunk + chunk, k + products)
+    while at < end:
+        stop = min(at // chunk * chunk + chunk, end)
+        word, first = _word_of(table, row, at)
         for c in range(0, PANEL, tile_columns(step)):
             tile(
-                step, a, a_at + at - k, length, panel, (at - k) * PANEL + c, sums, r * PANEL + c,
-                words, stop - at, turns, r * width, width, places, c, begin + at - k,
+                step, a, row * length + at, length, panel, (at - k) * PANEL + c, sums,
+                r * PANEL + c, words, stop - at, table.turns, word, width, table.places, j + c,
+                first,
             )  # fmt: skip
         if stop % chunk == 0 or stop == length:
-            number = done + at // chunk
-            counter = (number >> shared) - ((done + k // chunk) >> shared)
+            word, first = _word_of(outer_table, row, at // chunk)
             if outer_mode != mode:
                 set_rounding(outer_mode)
             join(
-                outer_step, sums, r * PANEL, totals, outer_words, outer_turns,
-                r * outer_width + min(counter, outer_width - 1), outer_width, outer_places, 0,
-                number & _ONE,
+                outer_step, sums, r * PANEL, totals, outer_words, outer_table.turns, word,
+                outer_table.turns.shape[1], outer_table.places, j, first,
             )  # fmt: skip
             if outer_mode != mode:
                 set_rounding(mode)
@@ -226,41 +193,23 @@ def _row_of_chunks(
 
 @njit(cache=True, nogil=True)
 def sweep_chunks(
-    inner: Any, outer: Any, a: Any, source: Any, out: Any, chunk: Any, origin: Any, scratch: Any,
+    inner: Any, outer: Any, a: Any, source: Any, out: Any, chunk: Any, scratch: Any,
     panels: Any, rows: Any,
 ) -> None:  # fmt: skip
-    """The same, every ``chunk`` products summed by themselves and added to ``out``.
-
-    ``inner`` and ``outer`` are (step, words, mode, chances).
-    """
+    """The same, every ``chunk`` products summed by themselves and added to ``out``."""
     panel, sums, totals = scratch
-    step, words, mode, chances = inner
-    outer_step, outer_words, outer_mode, outer_chances = outer
-    length, done = a.shape[1], origin.step // chunk
+    mode, length = inner[2], a.shape[1]
     for j in range(panels[0] * PANEL, min(panels[1] * PANEL, out.columns), PANEL):
-        places = _column_words(chances, origin.column + j)
-        outer_places = _column_words(outer_chances, origin.column + j)
         for i in range(rows[0], rows[1], ROW_BLOCK):
             count = min(ROW_BLOCK, rows[1] - i)
             _read(out, i, count, j, totals)
             sums[:count] = 0.0
             for k in range(0, length, BLOCK):
-                products = min(BLOCK, length - k)
-                pack(source, k, products, j, panel)
-                first = origin.step + k
-                turns = _drawn(chances, origin.row + i, count, first, products)
-                chunks = (k + products - 1) // chunk - k // chunk + 1
-                outer_turns = _drawn(
-                    outer_chances, origin.row + i, count, done + k // chunk, chunks
-                )
-                draws = turns, places, _into_word(chances, first)
-                outer_draws = outer_turns, outer_places, _ONE
+                end = min(k + BLOCK, length)
+                pack(source, k, end - k, j, panel)
                 set_rounding(mode)
                 for r in range(0, count, ROWS):
-                    _row_of_chunks(
-                        (step, words, mode, draws, chances),
-                        (outer_step, outer_words, outer_mode, outer_draws, outer_chances),
-                        a, (i + r) * length + k, scratch, r, chunk, (k, products, length, done),
-                    )  # fmt: skip
+                    place = i + r, r, j
+                    _row_of_chunks(inner, outer, a, scratch, chunk, place, (k, end))
                 set_rounding(_ONE)
             _write(totals, i, count, j, out)
