@@ -48,6 +48,8 @@ _FLOAT64_BITS, _LOWEST, _HIGHEST = 53, -1074, 1000
 _PIECES = 4
 #: products for which a thread more is worth its start
 _WORTH = 1 << 20
+#: hashes of rows that are kept at once: 64 MiB
+_HASHES = 1 << 24
 #: products of a panel that the general kernels take at once: 32 MiB of float64
 _STRETCH = 1 << 16
 
@@ -243,12 +245,20 @@ def _run(
     threads: int,
 ) -> None:
     """The product by the plan's steps, in pieces that threads take as they become free."""
+    unit = accumulator.chunk or 2  # an even step, so that pairs of draws stay together
+    run = max(1, _HASHES // (a.shape[0] * unit)) * unit
+    if plan.drawn and a.shape[1] > run:
+        for k in range(0, a.shape[1], run):
+            part = b._replace(k_offsets=b.k_offsets[k : k + run])
+            place = stream.at(step=k)
+            _run(a[:, k : k + run], part, accumulator, plan, out, place, threads)
+        return
     inner, outer = plan
     lane = LANES[inner.step.lane].real
     outer_lane = lane if outer is None else LANES[outer.step.lane].real
     (rows, length), columns = a.shape, b.j_offsets.size
     padded = -(-rows // ROWS) * ROWS
-    left = np.zeros((padded, length), lane) if padded > rows else a.astype(lane, copy=False)
+    left = np.zeros((padded, length), lane) if padded > rows else np.ascontiguousarray(a, lane)
     if padded > rows:
         left[:rows] = a
     by_row, by_column = (stride // out.itemsize for stride in out.strides)
