@@ -48,16 +48,21 @@ def plan_of(extent: Extent, accumulator: Accumulator, length: int) -> Plan | Non
         return None if inner is None else Plan(inner, None)
     if inner.step.draws is Draws.PAIRED and chunk % 2:
         return None
-    sums = _sums_of(extent, accumulator, min(chunk, length))
-    outer = choose(sums, accumulator.outer_accumulator, -(-length // chunk), inner)
+    chunks = -(-length // chunk)
+    sums = _sums_of(extent, accumulator, min(chunk, length), chunks)
+    outer = choose(sums, accumulator.outer_accumulator, chunks, inner)
     return None if outer is None else Plan(inner, outer)
 
 
-def _sums_of(extent: Extent, inner: Accumulator, length: int) -> Extent:
+def _sums_of(extent: Extent, inner: Accumulator, length: int, chunks: int) -> Extent:
     """The extent of chunk sums, which are what the outer accumulator adds."""
     form = inner.format
     assert isinstance(form, FloatFormat | FixedFormat)
-    bits = form.mantissa_bits + 1 if isinstance(form, FloatFormat) else form.width_bits
     low = max(extent.product_low, math.frexp(float(form.quantum))[1] - 1)
-    total = bound(extent, inner, length)
+    total = bound(extent, inner, length, chunks)
+    if isinstance(form, FloatFormat):
+        bits = form.mantissa_bits + 1
+        total = min(total, chunks * float(form.largest) + extent.total)  # of which some is start's
+    else:
+        bits = form.width_bits
     return Extent(bits, min(low, extent.low), math.frexp(total)[1], low, total)

@@ -42,7 +42,8 @@ positive, so that the lane's "toward zero" would be downward; for truncation it 
 
 *No clamp.* S, the sum over k of max|a_k| · max|b|, bounds Σ|p|. As |fl(s + p) − (s + p)| ≤ |p| when
 rounding to nearest (s is on the grid), sums stay within 2S; toward zero within S; otherwise within
-S (1 + 2^−m)^n.
+(S + nQ) (1 + 2^−m)^n, where Q, the format's quantum, is what rounding up or down can make of a
+product below it.
 """
 
 import math
@@ -109,15 +110,22 @@ def _growth(rounding: Rounding, mantissa_bits: int, length: int) -> float:
         case Rounding.TOWARD_ZERO:
             return 1.0
         case _:
-            return math.exp(min(length * math.log1p(2.0**-mantissa_bits), 700.0))
+            power = length * math.log1p(2.0**-mantissa_bits)
+            return math.exp(power) if power < 700.0 else math.inf
 
 
-def bound(extent: Extent, accumulator: Accumulator, length: int) -> float:
-    """Bound on every partial sum of ``length`` terms, before any saturation."""
-    if not isinstance(accumulator.format, FloatFormat):
+def bound(extent: Extent, accumulator: Accumulator, length: int, sums: int = 1) -> float:
+    """Bound on every partial sum of ``length`` terms, before any saturation.
+
+    For several ``sums``, on their magnitudes together.
+    """
+    form = accumulator.format
+    if not isinstance(form, FloatFormat):
         return 2.0 * extent.total
-    growth = _growth(accumulator.rounding, accumulator.format.mantissa_bits, length)
-    return growth * extent.total
+    directed = accumulator.rounding in (Rounding.UP, Rounding.DOWN)
+    crept = float(length * sums * form.quantum) if directed else 0.0
+    total = extent.total + crept
+    return _growth(accumulator.rounding, form.mantissa_bits, length) * total if total else 0.0
 
 
 def choose(
@@ -251,7 +259,8 @@ def _words(step: Step, accumulator: Accumulator, form: FloatFormat) -> npt.NDArr
     spare = limits.bits - 1 - form.mantissa_bits
     words[Word.EXPONENT] = limits.exponent_mask
     words[Word.SIGN] = np.iinfo(limits.word).min
-    reals[Word.LARGEST] = float(form.largest)
+    if step.clamp:  # else it may lie beyond the lane
+        reals[Word.LARGEST] = float(form.largest)
     if spare >= 2:
         reals[Word.MAGIC] = 1.5 * 2.0**spare
     if form.emin >= limits.lowest:
