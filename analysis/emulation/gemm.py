@@ -109,6 +109,11 @@ def _check_products(left: Contents, right: Contents) -> None:
         )
 
 
+def _check_threads(threads: int | None) -> None:
+    if threads is not None and threads < 1:
+        raise ValueError(f"matmul: threads must be at least 1, got {threads}")
+
+
 def result_type(accumulator: Accumulator, *operands: Array) -> Any:
     """The operands' type; float64 where the accumulator's values do not fit float32."""
     form = accumulator.outer_accumulator.format
@@ -149,10 +154,11 @@ def matmul(
 
     Raises:
         TypeError: an operand is neither float32 nor float64.
-        ValueError: shapes do not match, ``start`` is off the grid, stochastic rounding without
-            ``rng``, or float64 cannot hold every product exactly.
+        ValueError: shapes do not match, ``threads`` is not positive, ``start`` is off the grid,
+            stochastic rounding without ``rng``, or float64 cannot hold every product exactly.
     """
     _check(a, b)
+    _check_threads(threads)
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     shape = (*batch, a.shape[-2], b.shape[-1])
     out = np.zeros(shape, result_type(accumulator, a, b))
@@ -202,6 +208,7 @@ def multiply_by(
         return
     a = np.ascontiguousarray(a)
     left, right, began = contents(a), contents(b.flat), contents(out)
+    _check_products(left, right)
     plan = None
     if left.finite and right.finite and not (left.subnormal or right.subnormal):
         extent = extent_of(a, left, right, began)
@@ -209,7 +216,6 @@ def multiply_by(
     if plan is not None and _pairs_end_well(plan, stream):
         _run(a, b, accumulator, plan, out, stream, threads or available_threads())
     else:
-        _check_products(left, right)
         _run_general(a, b, accumulator, out, stream, threads or available_threads())
 
 
