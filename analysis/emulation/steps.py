@@ -7,6 +7,7 @@ for all formats; what depends on the format is in its :class:`Words`.
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cache
 from typing import Any
 
 from numba import types
@@ -90,9 +91,12 @@ def _fields(step: Step) -> tuple[Any, ...]:
     return (step.lane, step.method, step.floor, step.clamp, step.draws)
 
 
+_type_of = cache(StepType)
+
+
 @typeof_impl.register(Step)
 def _typeof_step(step: Step, _context: Any) -> StepType:
-    return StepType(step)
+    return _type_of(step)
 
 
 register_model(StepType)(models.OpaqueModel)
