@@ -86,8 +86,13 @@ def _chain(x: Any, turns: int) -> Any:
 
 
 def gigahertz() -> float:
-    turns = 2_000_000
-    return 6 * turns / alternate(lambda: _chain(np.uint64(88172645463325252), turns))[0] / 1e9
+    """The fastest of many short chains: the others shared the core."""
+    turns, fastest = 100_000, float("inf")
+    for _ in range(50):
+        begun = time.perf_counter()
+        _chain(np.uint64(88172645463325252), turns)
+        fastest = min(fastest, time.perf_counter() - begun)
+    return 6 * turns / fastest / 1e9
 
 
 def lanes() -> int:
@@ -140,7 +145,7 @@ def ours(name: str, shape: tuple[int, int, int], cases: tuple[Case, ...]) -> Non
     shown = table("accumulator", "GMAC/s, 1 thread", "of floor", f"GMAC/s, {cores} threads")
     for case in cases:
         one, many = alternate(*(
-            lambda threads=threads, case=case: matmul(  # type: ignore[misc]
+            lambda threads=threads, case=case: matmul(
                 a, b, case.accumulator, rng=0, threads=threads)
             for threads in (1, cores)
         ))  # fmt: skip
@@ -169,7 +174,7 @@ def rivals() -> None:
         ).numpy(),
     }
     shown = table("one thread, 256×1024×256", "GMAC/s", "same bits")
-    times = alternate(*(lambda job=job: job(a, b) for job in jobs.values()))  # type: ignore[misc]
+    times = alternate(*(lambda job=job: job(a, b) for job in jobs.values()))
     for (name, job), taken in zip(jobs.items(), times, strict=True):
         same = np.array_equal(job(a, b), exact)
         shown.add_row(name, f"{macs / taken / 1e9:.2f}", "yes" if same else "no")

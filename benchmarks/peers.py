@@ -1,4 +1,4 @@
-"""Other emulators, where they are installed, on the sums of ``benchmarks.emulation``: e6m9, nearest.
+"""Other emulators, where they are installed, on ``benchmarks.emulation``'s sums: e6m9, nearest.
 
 None is a dependency. What each computes, and where it differs, is in ``docs/peers.md``.
 """
@@ -54,7 +54,9 @@ def apytypes(a: Array, b: Array) -> Array:
     x, y = (APyFloatArray.from_float(v, exp_bits=5, man_bits=2) for v in (a, b))
     even = QuantizationMode.TIES_EVEN
     with APyFloatAccumulatorContext(exp_bits=E, man_bits=M, quantization=even):
-        return np.asarray((x @ y).to_numpy())
+        product = x @ y
+    assert isinstance(product, APyFloatArray)
+    return np.asarray(product.to_numpy())
 
 
 def mptorch(a: Array, b: Array) -> Array:
