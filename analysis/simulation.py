@@ -1,224 +1,228 @@
 """Monte-Carlo on the emulated accumulator: the truth that theory is held to.
 
-The products are those of two standard Gaussians, both rounded to nearest into the operand format,
-independent over K. Samples are the outputs of one GEMM, rows × columns, so that n products of all
-samples cost n (rows + columns) random numbers instead of 2 n rows · columns. That is fair because
+Samples are the outputs of GEMMs, rows × columns, so that n products of all samples cost
+n (rows + columns) random numbers instead of 2 n rows · columns. That is fair because outputs that
+share neither row nor column are independent, and :mod:`analysis.sum_statistics` counts what those
+that share one have in common: little where products have no mean, as then they are uncorrelated,
+and their squares correlate by about 1/n; much in a column where the left operand has a mean.
 
-- outputs that share neither row nor column are independent;
-- outputs that share a row are uncorrelated, computed and exact alike: turning the sign of one
-  column turns the sign of its outputs alone, as every rounding here is odd. So the mean of all
-  samples has the variance of independent ones;
-- their squares are not quite uncorrelated: given a row, Var(s) is its sum of squares, which itself
-  scatters by 2/n. The correlation of two squares is about 1/n, and the standard errors count it:
-  they are clustered both ways, by rows + by columns − by single outputs (Cameron, Gelbach and
-  Miller, "Robust Inference with Multiway Clustering", Journal of Business & Economic Statistics
-  29(2), 2011).
+GEMMs come in rounds of fixed size, until a stated precision or number of samples is reached: a run
+of more rounds begins with the same rounds.
 
-A power of two scales the products down where 8 standard deviations of the sum would leave the
-accumulator's exponent range, as a design with loss or tensor scaling would; what is measured is
-the mantissa, not overflow.
+A power of two scales the products down where their sum would leave the accumulator's exponent
+range, as a design with loss or tensor scaling would; what is measured is the mantissa, not
+overflow. Integers and fixed point are not scaled: there the user's scale is part of the question.
 
-The computed sums are the same bits for one seed, on any machine; the exact ones are float64, and
-BLAS may place their last bit.
+Exact sums are those of an emulated accumulator of 48 mantissa bits, of which FP8 operands need no
+more than 49 significant ones up to n of some thousands; its own NMSE is about n · 4^-53. So every
+figure is the same bits for one seed, on any machine and for any number of threads.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.emulation import matmul
-from analysis.formats import Accumulator, FloatFormat
-from analysis.operands import Floats32, Seed, grid_of, operand_tiles
-from analysis.retention import check_density
+from analysis.distributions import Blocks, Products
+from analysis.draws import Stream
+from analysis.emulation.gemm import available_threads
+from analysis.formats import Accumulator, BlockFormat, FloatFormat, float_format
+from analysis.operands import Seed, operand_tiles, round_shape
+from analysis.running_sum import RunningSum
+from analysis.sum_statistics import Moments, SumStatistics, moments
+
+__all__ = ["SumStatistics", "Sums", "random_sums", "simulate", "simulate_each"]
 
 Floats64 = npt.NDArray[np.float64]
+#: called with the additions done and to be done, as far as is known
+Progress = Callable[[int, int], None]
 
-#: products per exact partial sum: short enough for BLAS to stay on one core
-_RUN = 128
-
-
-@dataclass(frozen=True, slots=True)
-class SumStatistics:
-    """What an accumulator makes of random sums; each figure with its standard error."""
-
-    samples: int
-    retention: float  #: Var(computed)/Var(exact)
-    retention_error: float
-    nmse: float  #: E[(computed − exact)²]/Var(exact)
-    nmse_error: float
-    bias: float  #: E[computed − exact], in standard deviations of the exact sum
-    bias_error: float
+EXACT = Accumulator(float_format(10, 48))
+#: samples after which a run gives up reaching its precision
+MAX_SAMPLES = 1 << 20
+#: standard deviations of a sum, and of a product, that are kept in range
+_SUM_REACH, _PRODUCT_REACH = 8.0, 64.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Exact sums, and the computed ones of each accumulator, (rows, columns) float64."""
+    """Exact sums of a round, and the computed ones of each accumulator, (rows, columns) float64."""
 
     exact: Floats64
     computed: tuple[Floats64, ...]
 
 
-class RunningSum:
-    """The sums of one accumulator, fed K in pieces; where K is cut changes no bit."""
-
-    def __init__(self, accumulator: Accumulator, shape: tuple[int, int]) -> None:
-        self._accumulator = accumulator
-        self._inner = replace(accumulator, chunk=None, outer=None)
-        self._outer = accumulator.outer_accumulator
-        self._total: Any = np.zeros(shape)
-        self._open: Any = np.zeros(shape)  # the sum of a chunk that is not full yet
-        self._filled = 0
-
-    def add(self, a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> None:
-        """Continue by ``a`` (M, K) times ``b`` (K, N): whole chunks at once, the rest as parts."""
-        chunk = self._accumulator.chunk
-        if chunk is None:
-            self._total = matmul(a, b, self._inner, start=self._total)
-            return
-        first, length = 0, a.shape[1]
-        while first < length:
-            whole = 0 if self._filled else (length - first) // chunk * chunk
-            last = first + (whole or min(length - first, chunk - self._filled))
-            piece = a[:, first:last], b[first:last]
-            if whole:
-                self._total = matmul(*piece, self._accumulator, start=self._total)
-            else:
-                self._add_part(*piece, chunk)
-            first = last
-
-    def _add_part(
-        self, a: npt.NDArray[np.floating], b: npt.NDArray[np.floating], chunk: int
-    ) -> None:
-        self._open = matmul(a, b, self._inner, start=self._open)
-        self._filled += a.shape[1]
-        if self._filled == chunk:
-            self._close()
-
-    def _close(self) -> None:
-        """Add the open chunk's sum in the outer accumulator: a product with 1, of length 1."""
-        flat = self._open.reshape(1, -1)
-        total = matmul(np.ones((1, 1)), flat, self._outer, start=self._total.reshape(1, -1))
-        self._total, self._filled = total.reshape(self._open.shape), 0
-        self._open = np.zeros_like(self._open)
-
-    def result(self) -> Floats64:
-        """The sums, an unfinished chunk included."""
-        if self._filled:
-            self._close()
-        return np.asarray(self._total)
+def _scale(accumulator: Accumulator, products: Products, n: int) -> float:
+    """The power of two, at most 1, that keeps sums and products below 2^emax of their formats."""
+    root = math.sqrt(products.mean_square)
+    sum_reach = n * abs(products.mean) + _SUM_REACH * math.sqrt(n) * root
+    spare = [0]
+    for form in (accumulator.format, accumulator.outer_accumulator.format):
+        if isinstance(form, FloatFormat):
+            spare.append(math.floor(form.emax - math.log2(sum_reach)))
+    if accumulator.product is not None:
+        most = accumulator.product.format.emax
+        spare.append(math.floor(most - math.log2(_PRODUCT_REACH * root)))
+    return 2.0 ** min(spare)
 
 
-def _exact(a: Floats32, b: Floats32) -> Any:
-    """``a`` times ``b`` in float64, in runs of K and then their sum."""
-    rows, length = a.shape
-    whole = length // _RUN * _RUN
-    left = a[:, :whole].astype(np.float64).reshape(rows, -1, _RUN).swapaxes(0, 1)
-    right = b[:whole].astype(np.float64).reshape(-1, _RUN, b.shape[1])
-    tail = a[:, whole:].astype(np.float64) @ b[whole:].astype(np.float64)
-    return (left @ right).sum(axis=0) + tail
-
-
-def _scale(accumulator: Accumulator, n: int) -> float:
-    """The power of two, at most 1, that keeps 8√n product deviations below 2^emax."""
-    emax = min(accumulator.format.emax, accumulator.outer_accumulator.format.emax)
-    return 2.0 ** min(0, emax - 3 - math.ceil(0.5 * math.log2(n)))
+def _check_blocks(accumulator: Accumulator, products: Products) -> None:
+    """Whether operands come in the blocks that the accumulator sums, if it does."""
+    form = accumulator.format
+    if not isinstance(form, BlockFormat):
+        return
+    given = [None if one is None else one.format for one in (products.a, products.b)]
+    bits = (form.a_fraction_bits, form.b_fraction_bits)
+    if given != [Blocks(accumulator.chunk or 1, one) for one in bits]:
+        names = " and ".join(str(getattr(one, "name", one)) for one in given)
+        raise ValueError(
+            f"simulation: {form.name} sums operands in blocks of {accumulator.chunk} with"
+            f" {bits[0]} and {bits[1]} fraction bits, got operands in {names}"
+        )
 
 
 def random_sums(
     accumulators: Sequence[Accumulator],
-    operands: FloatFormat,
+    products: Products,
     n: int,
     *,
-    samples: int,
+    shape: tuple[int, int],
     seed: Seed,
-    density: float = 1.0,
+    number: int = 0,
+    threads: int = 1,
+    on_products: Callable[[int], None] | None = None,
 ) -> Sums:
-    """Sums of ``n`` random products by each accumulator, from one pass over the operands."""
-    check_density(density)
+    """Sums of ``n`` random products by each accumulator, from one pass over round ``number``.
+
+    ``on_products`` is told the products of each sum so far.
+
+    Raises:
+        ValueError: n below 1, or operands without the blocks that an accumulator sums.
+    """
     if n < 1:
         raise ValueError(f"simulation: n (accumulation length) must be at least 1, got {n}")
-    shape = grid_of(samples)
-    exact = np.zeros(shape)
-    scales = [_scale(accumulator, n) for accumulator in accumulators]
-    running = [RunningSum(accumulator, shape) for accumulator in accumulators]
-    for a, b in operand_tiles(operands, n, shape, seed, density):
-        exact += _exact(a, b)
+    for accumulator in accumulators:
+        _check_blocks(accumulator, products)
+    stream = Stream(_word(seed), row=number * shape[0])
+    exact = RunningSum(EXACT, shape, threads=threads)
+    scales = [_scale(accumulator, products, n) for accumulator in accumulators]
+    running = [RunningSum(accumulator, shape, stream, threads) for accumulator in accumulators]
+    done = 0
+    for a, b in operand_tiles(products, n, shape, seed, number, threads):
+        exact.add(a, b)
         scaled = {scale: a * np.float32(scale) for scale in set(scales)}
         for scale, one in zip(scales, running, strict=True):
             one.add(scaled[scale], b)
+        done += a.shape[1]
+        if on_products is not None:
+            on_products(done)
     results = (one.result() / scale for scale, one in zip(scales, running, strict=True))
-    return Sums(exact, tuple(results))
+    return Sums(exact.result(), tuple(results))
+
+
+def _word(seed: Seed) -> int:
+    """64 bits of a seed, for stochastic rounding."""
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
 
 
 def simulate_each(
     accumulators: Sequence[Accumulator],
-    operands: FloatFormat,
+    products: Products,
     n: int,
     *,
-    samples: int,
+    precision: float | None = None,
+    samples: int | None = None,
     seed: Seed,
-    density: float = 1.0,
+    threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> tuple[SumStatistics, ...]:
-    """:func:`simulate` for several accumulators on the same operands; each as it would be alone."""
-    sums = random_sums(accumulators, operands, n, samples=samples, seed=seed, density=density)
-    return tuple(statistics(sums.exact, computed) for computed in sums.computed)
+    """:func:`simulate` for several accumulators on the same operands.
+
+    Each as it would be alone; but where a precision is asked for, all go on until all have it.
+    """
+    shape, rounds = _effort(products, precision, samples)
+    threads = available_threads() if threads is None else threads
+    if threads < 1:
+        raise ValueError(f"simulation: threads must be at least 1, got {threads}")
+    each = math.prod(shape) * len(accumulators)
+    found: list[Moments] = []
+    figures: tuple[SumStatistics, ...] = ()
+    done, expected = 0, rounds if precision is None else 1
+    while done < expected:
+        tell = None if on_progress is None else partial(_tell, on_progress, each, n, done, expected)
+        sums = random_sums(
+            accumulators, products, n, shape=shape, seed=seed, number=done, threads=threads,
+            on_products=tell,
+        )  # fmt: skip
+        found = _added(found, sums)
+        figures = tuple(one.statistics() for one in found)
+        done += 1
+        if precision is not None:
+            expected = min(rounds, math.ceil(done * max(_excess(figures, precision))))
+    return figures
+
+
+def _effort(
+    products: Products, precision: float | None, samples: int | None
+) -> tuple[tuple[int, int], int]:
+    """The shape of a round, and the most rounds."""
+    if precision is not None and not 0.0 < precision < math.inf:
+        raise ValueError(f"simulation: precision must be positive, got {precision}")
+    if samples is None:
+        size = math.prod(round_shape(products, MAX_SAMPLES))
+        samples = size if precision is None else MAX_SAMPLES
+    shape = round_shape(products, samples)
+    return shape, -(-samples // math.prod(shape))
+
+
+def _tell(
+    on_progress: Progress, each: int, n: int, done: int, expected: int, products: int
+) -> None:
+    on_progress((done * n + products) * each, expected * n * each)
+
+
+def _added(found: Sequence[Moments], sums: Sums) -> list[Moments]:
+    origin = found[0].origin if found else float(sums.exact.mean())
+    more = [moments(sums.exact, computed, origin) for computed in sums.computed]
+    return [one + other for one, other in zip(found, more, strict=True)] if found else more
+
+
+def _excess(figures: Sequence[SumStatistics], precision: float) -> Iterator[float]:
+    """How many times the samples so far each accumulator needs; 1 where they suffice."""
+    for one in figures:
+        relative = one.nmse_error / one.nmse if one.nmse > 0.0 else 0.0
+        yield max(1.0, relative / precision, one.retention_error / precision) ** 2
 
 
 def simulate(
     accumulator: Accumulator,
-    operands: FloatFormat,
+    products: Products,
     n: int,
     *,
-    samples: int,
+    precision: float | None = None,
+    samples: int | None = None,
     seed: Seed,
-    density: float = 1.0,
+    threads: int | None = None,
+    on_progress: Progress | None = None,
 ) -> SumStatistics:
-    """What ``accumulator`` makes of ``n`` products of Gaussians rounded to ``operands``.
+    """What ``accumulator`` makes of sums of ``n`` random products.
 
-    ``samples`` is rounded up to a whole grid of rows and columns (:func:`grid_of`). ``density`` is
-    the share of products that are not zero.
+    Stops at the first round after which the standard error of the NMSE is at most ``precision``
+    times the NMSE and that of the retention at most ``precision``, or at ``samples`` (by default
+    2^20 then), rounded up to whole rounds (:func:`analysis.operands.round_shape`). Without a
+    precision it takes just ``samples``; without either, one round. ``on_progress(done, expected)``
+    counts additions. Neither ``threads`` (None: all cores) nor the machine changes a bit.
 
     Raises:
-        ValueError: n or samples below 1, density outside (0, 1], or every sum drawn is zero.
+        ValueError: n or samples below 1, a precision that is not positive, operands without the
+            blocks that the accumulator sums, exact sums that are all equal, or computed ones that
+            overflow to infinity.
     """
     (only,) = simulate_each(
-        (accumulator,), operands, n, samples=samples, seed=seed, density=density
-    )
+        (accumulator,), products, n, precision=precision, samples=samples, seed=seed,
+        threads=threads, on_progress=on_progress,
+    )  # fmt: skip
     return only
-
-
-def statistics(exact: Floats64, computed: Floats64) -> SumStatistics:
-    """Retention, NMSE and bias of (rows, columns) of samples, with clustered standard errors."""
-    variance = float(exact.var())
-    if variance == 0.0:
-        raise ValueError(f"simulation: exact sums must differ, got {exact.size} equal ones")
-    error = computed - exact
-    spread = np.square(exact - exact.mean())
-    retention = _ratio(np.square(computed - computed.mean()), spread)
-    nmse = _ratio(np.square(error), spread)
-    deviation = math.sqrt(variance)
-    bias = float(error.mean()) / deviation
-    bias_error = clustered_error(error / deviation - bias)
-    return SumStatistics(exact.size, *retention, *nmse, bias, bias_error)
-
-
-def _ratio(top: Floats64, bottom: Floats64) -> tuple[float, float]:
-    """mean(top)/mean(bottom) and its standard error, by linearisation."""
-    mean = float(bottom.mean())
-    ratio = float(top.mean()) / mean
-    return ratio, clustered_error((top - ratio * bottom) / mean)
-
-
-def clustered_error(deviations: Floats64) -> float:
-    """Standard error of the mean of samples that depend on each other along rows and columns.
-
-    ``deviations`` are from that mean. Never below the error of independent samples.
-    """
-    cells = float(np.square(deviations).sum())
-    by_rows = float(np.square(deviations.sum(axis=1)).sum())
-    by_columns = float(np.square(deviations.sum(axis=0)).sum())
-    return math.sqrt(max(by_rows + by_columns - cells, cells)) / deviations.size

@@ -7,9 +7,11 @@ what theory predicts, at the planned width and some bits below it.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
+from analysis.distributions import gaussian_products
 from analysis.formats import Accumulator, FloatFormat
 from analysis.noise import accumulation_nmse
 from analysis.retention import variance_retention_chunked
@@ -88,7 +90,9 @@ def gemm_evidence(
         if on_progress is not None:
             on_progress(done, total)
 
-    run_tasks(_simulate, passes, workers, keep)
+    # workers that are processes leave each other the cores
+    simulate = partial(_simulate, threads=1 if workers > 1 else None)
+    run_tasks(simulate, passes, workers, keep)
     return tuple(
         _row(plan, gemm, offset, found[_case(plan, gemm, offset)])
         for gemm in plan.gemms
@@ -96,14 +100,15 @@ def gemm_evidence(
     )
 
 
-def _simulate(one: _Pass) -> tuple[SumStatistics, ...]:
+def _simulate(one: _Pass, threads: int | None) -> tuple[SumStatistics, ...]:
+    products = gaussian_products(one.operands, one.density)
     return simulate_each(
         one.accumulators,
-        one.operands,
+        products,
         one.length,
         samples=one.samples,
         seed=one.seed,
-        density=one.density,
+        threads=threads,
     )
 
 
@@ -132,7 +137,9 @@ def _passes(plan: Plan, samples: int, seed: int, offsets: Sequence[int]) -> list
 
 
 def _row(plan: Plan, gemm: GemmPlan, offset: int, measured: SumStatistics) -> GemmEvidence:
-    m_acc = plan.accumulator(gemm, offset).format.mantissa_bits
+    form = plan.accumulator(gemm, offset).format
+    assert isinstance(form, FloatFormat)
+    m_acc = form.mantissa_bits
     return GemmEvidence(
         layer=gemm.layer,
         role=gemm.role,
