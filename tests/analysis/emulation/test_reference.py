@@ -1,7 +1,7 @@
 """The definition against independent implementations, wherever they mean the same.
 
-NumPy, ml_dtypes, gfloat and APyTypes round; the loops around them, and the integer arithmetic of
-fixed point, fused steps and blocks, are written here a second time.
+NumPy, ml_dtypes, gfloat and APyTypes round, in loops of our own. Fixed point, fused steps and
+blocks, which have no such library, are in ``test_reference_integers.py``.
 """
 
 import math
@@ -63,7 +63,7 @@ def pairs_of(values: st.SearchStrategy[float], most: int = 12) -> st.SearchStrat
     return st.lists(st.tuples(each, each), max_size=most)
 
 
-# NumPy: a float16 sum is rounded through float32, which is exact (24 ≥ 2·11 + 2 bits)
+# NumPy rounds float16 through float32, which is as good as once (24 ≥ 2·11 + 2 bits; Figueroa, 1995)
 
 
 def numpy_sum(dtype: Any, pairs: Pairs, start: float, least: float = 0.0) -> float:
