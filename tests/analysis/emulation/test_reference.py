@@ -63,7 +63,7 @@ def pairs_of(values: st.SearchStrategy[float], most: int = 12) -> st.SearchStrat
     return st.lists(st.tuples(each, each), max_size=most)
 
 
-# NumPy rounds float16 through float32, which is as good as once (24 ≥ 2·11 + 2 bits; Figueroa, 1995)
+# NumPy rounds float16 through float32, as good as once (24 ≥ 2·11 + 2 bits; Figueroa, 1995)
 
 
 def numpy_sum(dtype: Any, pairs: Pairs, start: float, least: float = 0.0) -> float:
