@@ -19,7 +19,7 @@ from llvmlite import binding
 from numba import njit
 
 from analysis.emulation import matmul
-from analysis.emulation.gemm import available_threads
+from analysis.threads import available_threads
 from analysis.emulation.tile import machine_of
 from analysis.formats import Accumulator, Fused, Product, Rounding, Tree, float_format
 from analysis.quantization import quantize

@@ -1,32 +1,16 @@
 """``matmul``: look at the operands, choose the step that is exact for them, share out the work."""
 
-import logging
-import os
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.draws import INNER, OUTER, Stream, stream_of
-from analysis.emulation.draws import places, turns
-from analysis.emulation.plans import Plan, extent_of, plan_of
+from analysis.draws import Stream, stream_of
+from analysis.emulation.plans import extent_of, plan_of
+from analysis.emulation.running import run_general, run_tiles
 from analysis.emulation.scan import Contents, contents
-from analysis.emulation.steps import Draws
-from analysis.emulation.sweep import (
-    Offsets,
-    Result,
-    Table,
-    buffers,
-    sweep_chunks,
-    sweep_plain,
-)
+from analysis.emulation.sweep import Offsets
 from analysis.emulation.tile import PANEL, ROWS
-from analysis.emulation.ways import LANES, Way
 from analysis.formats import (
     Accumulator,
     BlockFormat,
@@ -34,31 +18,15 @@ from analysis.formats import (
     FloatFormat,
     Fused,
     Sequential,
-    Tree,
 )
-from analysis.rounding import quantize
+from analysis.quantization import quantize
+from analysis.threads import available_threads
 
 Array = npt.NDArray[np.floating]
 Rng = Stream | np.random.Generator | int
 
-log = logging.getLogger("partialsum")
 #: significant bits, and exponents, of exact products that the general kernels hold in a float64
 _FLOAT64_BITS, _LOWEST, _HIGHEST = 53, -1074, 1000
-#: pieces of work for each thread, so that a thread that is held up does not hold up all
-_PIECES = 4
-#: products for which a thread more is worth its start
-_WORTH = 1 << 20
-#: hashes of rows that are kept at once: 64 MiB
-_HASHES = 1 << 24
-#: products of a panel that the general kernels take at once: 32 MiB of float64
-_STRETCH = 1 << 16
-
-
-def available_threads() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def offsets(b: Array) -> Offsets:
@@ -206,6 +174,7 @@ def multiply_by(
         multiply_by(a, b, accumulator, whole, stream, threads)
         out[...] = whole
         return
+    threads = threads or available_threads()
     a = np.ascontiguousarray(a)
     left, right, began = contents(a), contents(b.flat), contents(out)
     _check_products(left, right)
@@ -213,155 +182,7 @@ def multiply_by(
     if left.finite and right.finite and not (left.subnormal or right.subnormal):
         extent = extent_of(a, left, right, began)
         plan = plan_of(extent, accumulator, a.shape[1])
-    if plan is not None and _pairs_end_well(plan, stream):
-        _run(a, b, accumulator, plan, out, stream, threads or available_threads())
+    if plan is not None and plan.fits(stream):
+        run_tiles(a, b, accumulator, plan, out, stream, threads)
     else:
-        _run_general(a, b, accumulator, out, stream, threads or available_threads())
-
-
-def _pairs_end_well(plan: Plan, stream: Stream) -> bool:
-    """Whether this piece of a sum begins where the draws of two steps begin to share a word."""
-    return plan.inner.step.draws is not Draws.PAIRED or stream.step % 2 == 0
-
-
-def _table(way: Way, stream: Stream, level: int, size: tuple[int, int, int]) -> Table:
-    """The hashes for (rows, steps, columns); those of a step that draws nothing are never read."""
-    if way.step.draws is Draws.NONE:
-        nothing = np.zeros((1, 1), np.uint32)
-        return Table(nothing, nothing[0], 0, 0)
-    shared = 0 if way.step.draws is Draws.WHOLE else 1
-    rows, steps, columns = size
-    first, begin = divmod(stream.step, 1 << shared)
-    counters = -(-(begin + steps) >> shared)
-    return Table(
-        turns(stream.seed, level, stream.row, rows, first, counters),
-        places(stream.seed, level, stream.column, columns),
-        shared,
-        begin,
-    )
-
-
-def _run(
-    a: Array,
-    b: Offsets,
-    accumulator: Accumulator,
-    plan: Plan,
-    out: Array,
-    stream: Stream,
-    threads: int,
-) -> None:
-    """The product by the plan's steps, in pieces that threads take as they become free."""
-    unit = accumulator.chunk or 2  # an even step, so that pairs of draws stay together
-    run = max(1, _HASHES // (a.shape[0] * unit)) * unit
-    if plan.drawn and a.shape[1] > run:
-        for k in range(0, a.shape[1], run):
-            part = b._replace(k_offsets=b.k_offsets[k : k + run])
-            place = stream.at(step=k)
-            _run(a[:, k : k + run], part, accumulator, plan, out, place, threads)
-        return
-    inner, outer = plan
-    lane = LANES[inner.step.lane].real
-    outer_lane = lane if outer is None else LANES[outer.step.lane].real
-    (rows, length), columns = a.shape, b.j_offsets.size
-    padded = -(-rows // ROWS) * ROWS
-    left = np.zeros((padded, length), lane) if padded > rows else np.ascontiguousarray(a, lane)
-    if padded > rows:
-        left[:rows] = a
-    by_row, by_column = (stride // out.itemsize for stride in out.strides)
-    result = Result(out.ravel(order="K"), by_row, by_column, rows, columns)
-    panels = -(-columns // PANEL)
-    size = padded, length, panels * PANEL
-    steps: tuple[Any, ...] = ((*inner, _table(inner, stream, INNER, size)),)
-    chunk: tuple[int, ...] = ()
-    kernel: Any = sweep_plain
-    if outer is not None:
-        assert accumulator.chunk is not None
-        chunk = (accumulator.chunk,)
-        size = padded, -(-length // accumulator.chunk), panels * PANEL
-        ended = replace(stream, step=stream.step // accumulator.chunk)
-        steps = (*steps, (*outer, _table(outer, ended, OUTER, size)))
-        kernel = sweep_chunks
-    arguments = (*steps, left, b, result, *chunk)
-
-    def piece(across: tuple[int, int], down: tuple[int, int]) -> None:
-        _called(kernel, *arguments, buffers(lane, outer_lane), across, down)
-
-    pieces = _pieces(panels, padded, threads, rows * length * columns)
-    _each(piece, pieces, threads)
-
-
-def _called(kernel: Any, *arguments: Any) -> None:
-    """Call a kernel; say how long it took to compile if it had to be."""
-    known = len(kernel.overloads)
-    begun = time.perf_counter()
-    kernel(*arguments)
-    if len(kernel.overloads) > known:
-        taken = time.perf_counter() - begun
-        log.info("%s compiled or loaded, and run, in %.2f s", kernel.__name__, taken)
-
-
-def _each(piece: Callable[..., None], pieces: Sequence[tuple[Any, Any]], threads: int) -> None:
-    """Call ``piece`` on all."""
-    if threads == 1 or len(pieces) == 1:
-        for part in pieces:
-            piece(*part)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda part: piece(*part), pieces))
-
-
-def _pieces(
-    panels: int, rows: int, threads: int, products: int
-) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """(panels, rows) ranges: panels side by side, rows cut only where panels are few."""
-    wanted = 1 if threads == 1 else max(1, min(_PIECES * threads, products // _WORTH))
-    across = min(panels, wanted)
-    down = min(-(-wanted // across), -(-rows // ROWS))
-    panel_edges = [panels * cut // across for cut in range(across + 1)]
-    row_edges = [ROWS * (rows // ROWS * cut // down) for cut in range(down + 1)]
-    return [(p, r) for p in pairwise(panel_edges) for r in pairwise(row_edges)]
-
-
-def _stretch(accumulator: Accumulator, length: int) -> int:
-    """Products that the general kernels take at once: whole chunks and steps, or a whole tree."""
-    match accumulator.chunk, accumulator.order:
-        case None, Tree():
-            return length
-        case None, Fused(terms=terms):
-            unit = terms
-        case chunk, _:
-            unit = chunk or 1
-    return max(1, _STRETCH // unit) * unit
-
-
-def _run_general(
-    a: Array,
-    b: Offsets,
-    accumulator: Accumulator,
-    out: Array,
-    stream: Stream,
-    threads: int,
-) -> None:
-    """The product by the general kernels, a panel of columns and a stretch of K at a time."""
-    from analysis.emulation import general
-
-    left = a.astype(np.float64)
-    (rows, length), columns = a.shape, b.j_offsets.size
-    run = _stretch(accumulator, length)
-    for j in range(0, columns, PANEL):
-        sums = out[:, j : j + PANEL].astype(np.float64)
-        for k in range(0, length, run):
-            stretch = b.k_offsets[k : k + run, None] + b.j_offsets[j : j + PANEL]
-            right = b.flat[stretch].astype(np.float64)
-            place = stream.at(column=j, step=k)
-            part = np.ascontiguousarray(left[:, k : k + run])
-
-            def piece(
-                first: int, last: int, part: Any = part, right: Any = right, sums: Any = sums,
-                place: Stream = place,
-            ) -> None:  # fmt: skip
-                general.accumulate(part, right, accumulator, sums, place, (first, last))
-
-            edges = [rows * cut // threads for cut in range(threads + 1)]
-            _each(piece, [edge for edge in pairwise(edges) if edge[0] < edge[1]], threads)
-        out[:, j : j + PANEL] = sums
+        run_general(a, b, accumulator, out, stream, threads)

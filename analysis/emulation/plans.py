@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analysis.draws import Stream
 from analysis.emulation.scan import Contents, column_peaks
 from analysis.emulation.steps import Draws
 from analysis.emulation.ways import Extent, Way, bound, choose
@@ -25,6 +26,10 @@ class Plan(NamedTuple):
         """Whether it rounds stochastically."""
         ways = (self.inner,) if self.outer is None else (self.inner, self.outer)
         return any(way.step.draws is not Draws.NONE for way in ways)
+
+    def fits(self, stream: Stream) -> bool:
+        """Whether a piece of a sum begins where the draws of two steps begin to share a word."""
+        return self.inner.step.draws is not Draws.PAIRED or stream.step % 2 == 0
 
 
 def extent_of(a: Array, left: Contents, right: Contents, start: Contents) -> Extent:
