@@ -55,7 +55,7 @@ def whole(x: Fraction, rounding: Rounding, draw: Draw | None = None) -> int:
         case Rounding.STOCHASTIC:
             if draw is None:
                 raise ValueError("rounding: stochastic rounding needs a draw, got None")
-            kept = math.floor(abs(x) * 2**draw.bits)
+            kept = math.floor(abs(x) * (1 << draw.bits))
             return sign * ((kept + draw.value) >> draw.bits)
         case _:
             assert_never(rounding)
@@ -96,7 +96,7 @@ def _round_fixed(
     x: Fraction, number_format: FixedFormat, rounding: Rounding, draw: Draw | None
 ) -> Fraction:
     steps = whole(x / number_format.quantum, rounding, draw)
-    half = 2 ** (number_format.width_bits - 1)
+    half = 1 << (number_format.width_bits - 1)
     if number_format.overflow is Overflow.WRAP:
         steps = (steps + half) % (2 * half) - half
     return min(max(steps, -half), half - 1) * number_format.quantum

@@ -160,7 +160,8 @@ def test_formats_and_steps_out_of_range_are_refused(
 def test_top_codes_and_biases_place_the_range() -> None:
     # OCP 8-bit specification 1.0, tables 1 and 2: largest 448 and 57344, emin -6 and -14
     e4m3 = FloatFormat("e4m3", 4, 3, top=TopCodes.ONE_NAN)
-    assert (e4m3.largest, e4m3.emin, e4m3.quantum) == (448, -6, Fraction(1, 512))
+    assert (e4m3.largest, e4m3.emin) == (Fraction(448), -6)
+    assert e4m3.quantum == Fraction(1, 512)
     assert float_format(5, 2).largest == 57344
     # OCP MX specification 1.0, tables 4 to 6: largest 28, 7.5 and 6
     sizes = ((3, 2, 28), (2, 3, Fraction(15, 2)), (2, 1, 6))
