@@ -28,13 +28,21 @@ import numpy.typing as npt
 
 from analysis.distributions import Blocks, Products
 from analysis.draws import Stream
-from analysis.emulation.gemm import available_threads
 from analysis.formats import Accumulator, BlockFormat, FloatFormat, float_format
 from analysis.operands import Seed, operand_tiles, round_shape
 from analysis.running_sum import RunningSum
 from analysis.sum_statistics import Moments, SumStatistics, moments
+from analysis.threads import available_threads
 
-__all__ = ["SumStatistics", "Sums", "random_sums", "simulate", "simulate_each"]
+__all__ = [
+    "MAX_SAMPLES",
+    "SumStatistics",
+    "Sums",
+    "check_operands",
+    "random_sums",
+    "simulate",
+    "simulate_each",
+]
 
 Floats64 = npt.NDArray[np.float64]
 #: called with the additions done and to be done, as far as is known
@@ -69,8 +77,10 @@ def _scale(accumulator: Accumulator, products: Products, n: int) -> float:
     return 2.0 ** min(spare)
 
 
-def _check_blocks(accumulator: Accumulator, products: Products) -> None:
-    """Whether operands come in the blocks that the accumulator sums, if it does."""
+def check_operands(accumulator: Accumulator, products: Products, n: int) -> None:
+    """Raise ValueError where n is below 1, or operands lack the blocks that are summed."""
+    if n < 1:
+        raise ValueError(f"simulation: n (accumulation length) must be at least 1, got {n}")
     form = accumulator.format
     if not isinstance(form, BlockFormat):
         return
@@ -102,10 +112,8 @@ def random_sums(
     Raises:
         ValueError: n below 1, or operands without the blocks that an accumulator sums.
     """
-    if n < 1:
-        raise ValueError(f"simulation: n (accumulation length) must be at least 1, got {n}")
     for accumulator in accumulators:
-        _check_blocks(accumulator, products)
+        check_operands(accumulator, products, n)
     stream = Stream(_word(seed), row=number * shape[0])
     exact = RunningSum(EXACT, shape, threads=threads)
     scales = [_scale(accumulator, products, n) for accumulator in accumulators]

@@ -4,11 +4,13 @@ import json
 import platform
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from io import TextIOWrapper
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,18 +34,30 @@ from dse import pipeline
 from dse.bits import by_layer, details, single
 from dse.folder import files
 from dse.options import (
+    Accumulators,
     ArrayLeast,
     ArrayMost,
     Batch,
+    Chunks,
     Cutoff,
     Density,
+    ExponentBits,
     FloorOption,
+    Lengths,
+    MantissaBits,
+    Mean,
+    MostSamples,
     NetworkArgument,
     OperandLeast,
     OperandLimit,
     OperandMost,
     Out,
+    OuterBits,
+    Precision,
+    ProductsOption,
+    RandomBits,
     RoundingOption,
+    Roundings,
     Samples,
     Seed,
     Seeds,
@@ -53,6 +67,8 @@ from dse.options import (
 )
 from dse.progress import Advance
 from dse.settings import Settings
+from dse.simulation_study import Study, jobs, study_of, work
+from dse.simulation_sweep import SimulationRow, cells, operands, sweep
 from models.files import one_line, validated, write_atomically
 from models.networks.catalog import network_names
 from models.networks.gemm import Role
@@ -73,6 +89,10 @@ console = Console(emoji=False, width=None if sys.stdout.isatty() else 120)
 errors = Console(stderr=True, emoji=False)
 
 DEFAULTS = Settings(network=pipeline.PROBE_NETWORK)
+#: of one simulation, but for what has to be said
+GRID = Study(products=("gaussian",), n=(1,), m_acc=(1,))
+#: additions, by a guess at the samples, that are worth a progress bar: about a second
+_LONG_WORK = 10**9
 #: what typer makes of Ctrl-C: 128 + SIGINT, as shells do
 _INTERRUPTED = 130
 #: packages whose versions can change a result
@@ -187,6 +207,62 @@ def _track(title: str) -> Iterator[Advance]:
     with Progress(*columns, console=errors) as progress:
         task = progress.add_task(_plain(title), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@app.command()
+def simulate(
+    n: Lengths,
+    m_acc: MantissaBits = None,
+    e_acc: ExponentBits = GRID.e_acc,
+    rounding: Roundings = None,
+    random_bits: RandomBits = None,
+    chunk: Chunks = None,
+    m_outer: OuterBits = None,
+    accumulator: Accumulators = None,
+    products: ProductsOption = None,
+    mean: Mean = GRID.mean,
+    density: Density = GRID.density,
+    precision: Precision = None,
+    samples: MostSamples = None,
+    seed: Seed = GRID.seed,
+    as_json: Annotated[bool, typer.Option("--json", help="print the data as JSON")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="go on with this .csv or .parquet table"),
+    ] = None,
+) -> None:
+    """Sum random products bit for bit as an accumulator does: retention, NMSE and bias.
+
+    Every combination of the options that are repeated is a row. Without --precision and --samples
+    the precision is 0.02. A row that the table holds is not run again.
+
+    Example: partialsum simulate --n 4096 --m-acc 8 --m-acc 9 --chunk none --chunk 64 -o sums.csv
+    """
+    wanted = jobs(study_of(locals()))
+    long = errors.is_terminal and work(wanted) > _LONG_WORK
+    with _track("simulate") if long else nullcontext(_untold) as advance:
+        rows = sweep(wanted, out, time.perf_counter, advance)
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_simulations(rows)
+
+
+def _untold(_done: int, _total: int) -> None:
+    pass
+
+
+def _print_simulations(rows: Sequence[SimulationRow]) -> None:
+    for (products, mean, density), same in groupby(rows, operands):
+        of = f"{products}, mean {mean:g}, density {density:g}"
+        console.print(of, highlight=False, markup=False, soft_wrap=True)
+        table = Table(box=SIMPLE_HEAD)
+        table.add_column("accumulator", no_wrap=True)
+        for title in ("n", "samples", "retention", "NMSE", "bias"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for row in same:
+            table.add_row(*cells(row))
+        console.print(table)
 
 
 @app.command()

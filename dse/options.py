@@ -32,3 +32,41 @@ Samples = Annotated[int, typer.Option(help="emulated dot products per case")]
 Seeds = Annotated[int, typer.Option(help="training runs per width")]
 Steps = Annotated[int, typer.Option(help="steps of each training run")]
 Workers = Annotated[int, typer.Option(help="processes of the probes")]
+Lengths = Annotated[list[int], typer.Option("--n", help="products of a sum; may be repeated")]
+MantissaBits = Annotated[
+    list[int] | None, typer.Option("--m-acc", help="of the accumulator; may be repeated")
+]
+ExponentBits = Annotated[int, typer.Option("--e-acc", help="of the accumulator")]
+Roundings = Annotated[
+    list[Rounding] | None, typer.Option("--rounding", help="of every addition; may be repeated")
+]
+RandomBits = Annotated[
+    int | None, typer.Option(help="of stochastic rounding [default: as good as ideal]")
+]
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option("--chunk", help="products per inner sum, or none; may be repeated"),
+]
+OuterBits = Annotated[
+    int | None, typer.Option(help="mantissa bits of the sum of chunk sums [default: m_acc]")
+]
+Accumulators = Annotated[
+    list[str] | None,
+    typer.Option("--accumulator", help="of the catalogue, instead; may be repeated"),
+]
+ProductsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--products",
+        help="A*B or A, where each is a distribution (gaussian, laplace, uniform, half-normal,"
+        " FILE.npy), a format, or distribution:format; may be repeated",
+    ),
+]
+Mean = Annotated[float, typer.Option(help="of the first operand, in its standard deviations")]
+Precision = Annotated[
+    float | None,
+    typer.Option(help="stop at this relative standard error of the NMSE, and that of retention"),
+]
+MostSamples = Annotated[
+    int | None, typer.Option("--samples", help="at most, or just so many without --precision")
+]

@@ -28,17 +28,17 @@ _REPR.maxstring = _REPR.maxother = 80
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write the file whole or leave the old one as it was; its folder is created.
 
-    The text goes to a new name in the same folder, is synced, and takes the place of the file.
+    The content goes to a new name in the same folder, is synced, and takes the place of the file.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    data = text.encode()
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid4().hex}.tmp")
     try:

@@ -16,12 +16,12 @@ def blocks(language: str) -> list[str]:
 
 
 def shown() -> list[tuple[str, list[str]]]:
-    """Every ``partialsum bits`` example that shows its output: the command, and the lines."""
+    """Every example of seconds that shows its output: the command, and the lines."""
     examples = (block.split("\n", 1) for block in blocks("console"))
     return [
         (command.removeprefix("$ partialsum "), [line.rstrip() for line in output.splitlines()])
         for command, output in examples
-        if command.startswith("$ partialsum bits") and output.strip()
+        if command.startswith(("$ partialsum bits", "$ partialsum simulate")) and output.strip()
     ]
 
 
@@ -40,8 +40,8 @@ def test_example_prints_what_the_readme_shows(
     assert printed[: len(kept)] == kept
 
 
-def test_two_examples_are_checked() -> None:
-    assert len(shown()) == 2
+def test_three_examples_are_checked() -> None:
+    assert len(shown()) == 3
 
 
 def test_network_file_of_the_readme_loads(tmp_path: Path) -> None:
