@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from analysis.draws import Stream, stream_of
 from analysis.emulation.plans import extent_of, plan_of
-from analysis.emulation.running import run_general, run_tiles
+from analysis.emulation.running import read_only, run_general, run_tiles
 from analysis.emulation.scan import Contents, contents
 from analysis.emulation.sweep import Offsets
 from analysis.emulation.tile import PANEL, ROWS
@@ -77,6 +77,15 @@ def _check_products(left: Contents, right: Contents) -> None:
         )
 
 
+def _batch(a: Array, b: Array) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"matmul: leading axes must broadcast, got {a.shape} and {b.shape}"
+        ) from None
+
+
 def _check_threads(threads: int | None) -> None:
     if threads is not None and threads < 1:
         raise ValueError(f"matmul: threads must be at least 1, got {threads}")
@@ -127,12 +136,12 @@ def matmul(
     """
     _check(a, b)
     _check_threads(threads)
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = _batch(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     out = np.zeros(shape, result_type(accumulator, a, b))
     if start is not None:
         _check_start(start, shape, accumulator)
-        out[...] = start
+        out[...] = start + 0.0  # the exact zero has no sign
     stream = Stream(0) if rng is None else stream_of(rng)
     if rng is None and accumulator.stochastic:
         raise ValueError("matmul: stochastic rounding needs rng, a seed or a Stream, got None")
@@ -175,8 +184,8 @@ def multiply_by(
         out[...] = whole
         return
     threads = threads or available_threads()
-    a = np.ascontiguousarray(a)
-    left, right, began = contents(a), contents(b.flat), contents(out)
+    a, b = read_only(np.ascontiguousarray(a)), b._replace(flat=read_only(b.flat))
+    left, right, began = contents(a), contents(b.flat), contents(read_only(out))
     _check_products(left, right)
     plan = None
     if left.finite and right.finite and not (left.subnormal or right.subnormal):

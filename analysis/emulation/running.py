@@ -64,7 +64,7 @@ def run_tiles(
     length = a.shape[1]
     unit = accumulator.chunk or 2  # an even step, so that pairs of draws stay together
     run = max(1, _HASHES // (a.shape[0] * unit)) * unit if plan.drawn else length
-    for k in range(0, length, run):
+    for k in range(0, length, max(run, 1)):
         part = b._replace(k_offsets=b.k_offsets[k : k + run])
         place = stream.at(step=k)
         _run_stretch(a[:, k : k + run], part, accumulator.chunk, plan, out, place, threads)
@@ -112,10 +112,17 @@ def _padded(a: Array, lane: Any) -> Array:
     rows, length = a.shape
     whole = -(-rows // ROWS) * ROWS
     if whole == rows:
-        return np.ascontiguousarray(a, lane)
+        return read_only(np.ascontiguousarray(a, lane))
     padded = np.zeros((whole, length), lane)
     padded[:rows] = a
-    return padded
+    return read_only(padded)
+
+
+def read_only(x: Array) -> Array:
+    """A view that may not be written to: one type, so that one kernel is compiled for all."""
+    view = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def _called(kernel: Any, *arguments: Any) -> None:
