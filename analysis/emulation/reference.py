@@ -70,7 +70,11 @@ def multiply(x: float, y: float, product: Product | None) -> Value:
 
 
 def sequential(
-    terms: Sequence[Value], start: Value, accumulator: Accumulator, draws: Draws, at: tuple[int, int]
+    terms: Sequence[Value],
+    start: Value,
+    accumulator: Accumulator,
+    draws: Draws,
+    at: tuple[int, int],
 ) -> Value:
     """``start`` plus the terms, one after the other; the first is step ``at[1]`` of its level."""
     assert not isinstance(accumulator.format, BlockFormat)
