@@ -73,6 +73,15 @@ def _aligned(shape: tuple[int, int], dtype: Any) -> npt.NDArray[Any]:
 
 
 @njit(cache=True, nogil=True)
+def _are_neighbours(offsets: Any) -> Any:
+    """Whether elements at these places follow one another in memory."""
+    all_are: Any = True
+    for i in range(offsets.size - 1):
+        all_are &= offsets[i + 1] - offsets[i] == 1
+    return all_are
+
+
+@njit(cache=True, nogil=True)
 def pack(source: Any, k: Any, length: Any, j: Any, panel: Any) -> None:
     """Fill ``panel`` with products k … k + length and columns j … j + PANEL; zeros beyond."""
     flat, k_offsets, j_offsets = source
@@ -80,13 +89,13 @@ def pack(source: Any, k: Any, length: Any, j: Any, panel: Any) -> None:
     along = j_offsets[j : j + columns]
     if columns < PANEL:
         panel[:length] = 0.0
-    if along[columns - 1] - along[0] == columns - 1:  # neighbours in memory
+    if _are_neighbours(along):
         for i in range(length):
             first = k_offsets[k + i] + along[0]
             row = flat[first : first + columns]
             for c in range(columns):
                 panel[i, c] = row[c]
-    elif k_offsets[k + length - 1] - k_offsets[k] == length - 1:  # a transposed matrix
+    elif _are_neighbours(k_offsets[k : k + length]):  # a transposed matrix
         for c in range(columns):
             first = along[c] + k_offsets[k]
             column = flat[first : first + length]
