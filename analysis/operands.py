@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from analysis.distributions import Blocks, Operand, OperandFormat, Products, Side
 from analysis.formats import FixedFormat, FloatFormat
+from analysis.quantization import quantize as quantize_array
 from analysis.rounding import quantize
 
 Floats32 = npt.NDArray[np.float32]
@@ -144,12 +145,8 @@ def on_grid(x: Floats32, form: OperandFormat) -> Floats32:
     [4.0, 2.0, 0.25]
     """
     match form:
-        case FloatFormat():
-            return quantize_float32(x, form)
-        case FixedFormat():
-            least, most = (np.float32(float(bound)) for bound in form.range)
-            quantum = np.float32(float(form.quantum))
-            return np.asarray(np.clip(np.rint(x / quantum) * quantum, least, most))
+        case FloatFormat() | FixedFormat():
+            return quantize_array(x, form, threads=1).astype(np.float32, copy=False)
         case Blocks():
             return _in_blocks(x, form)
         case _:

@@ -12,8 +12,10 @@ from analysis.emulation import matmul, matmul_exact
 from analysis.formats import (
     Accumulator,
     BlockFormat,
+    FixedFormat,
     FloatFormat,
     Fused,
+    Overflow,
     Product,
     Rounding,
     Tree,
@@ -43,6 +45,7 @@ KINDS = {
     "fused": Accumulator(NARROW, order=Fused(24, 10)),
     "fused-by-chance": Accumulator(NARROW, Rounding.STOCHASTIC, order=Fused(24, 10)),
     "fused-in-chunks": Accumulator(NARROW, chunk=50, order=Fused(24, 10)),
+    "wrapping": Accumulator(FixedFormat("q", 7, 2, Overflow.WRAP)),
     "blocks": Accumulator(BlockFormat("b", 12, 6, 6), chunk=32, outer=Accumulator(NARROW)),
     "without-subnormals": Accumulator(FloatFormat("flush", 4, 4, subnormals=False), chunk=7),
     "hopper": ACCUMULATORS["hopper_fp8_e5m2_promoted"],
