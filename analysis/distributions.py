@@ -87,10 +87,7 @@ class Sample:
     """Measured values, drawn with replacement.
 
     They are scaled by a power of two, which keeps their significands, to a root mean square in
-    √½..√2. Equal to any sample of the same values in the same order.
-
-    Raises:
-        ValueError: fewer than two values, values that are not finite, or none but zeros.
+    √½..√2 (:func:`sample_of`). Equal to any sample of the same values in the same order.
     """
 
     name: str  #: for people: of the file, say
@@ -123,6 +120,9 @@ def sample_of(values: npt.ArrayLike, name: str = "sample") -> Sample:
 
     >>> sample_of([300.0, 200.0]).values.tolist()
     [1.171875, 0.78125]
+
+    Raises:
+        ValueError: fewer than two values, values that are not finite, or none but zeros.
     """
     raw = np.asarray(values, dtype=np.float64).ravel()
     if raw.size < 2 or not np.isfinite(raw).all() or not raw.any():
@@ -171,7 +171,7 @@ class Operand:
     """
 
     distribution: Distribution
-    #: rounded to nearest even, saturating; None: to the grid that :class:`Products` states
+    #: rounded to nearest even; None: to the grid that :class:`Products` states
     format: OperandFormat | None = None
     mean: float = 0.0  #: added, in standard deviations of what is drawn
     density: float = 1.0  #: share of values that are not zero

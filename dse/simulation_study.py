@@ -139,10 +139,14 @@ def _accumulators(study: Study) -> Iterator[dict[str, object]]:
 
 
 def _case(study: Study, fields: dict[str, object]) -> Case:
-    """With the fields of the study that all cases share, and a seed from all of them."""
+    """With the fields of the study that all cases share, and a seed of its own.
+
+    The seed follows from the question, not from the effort: more of it goes on with the same sums.
+    """
     shared = study.model_dump(include={"mean", "density", "precision", "most_samples", "seed"})
     case = Case.model_validate(dict.fromkeys(Case.model_fields) | shared | fields)
-    digest = sha256(case.model_dump_json().encode()).digest()
+    question = case.model_dump_json(exclude={"precision", "most_samples"})
+    digest = sha256(question.encode()).digest()
     return case.model_copy(update={"seed": int.from_bytes(digest[:8]) >> 1})
 
 

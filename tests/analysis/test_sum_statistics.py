@@ -73,6 +73,16 @@ def test_rounds_add_up() -> None:
     assert summed.bias_error == pytest.approx(expected, rel=0.05)
 
 
+def test_a_single_row_is_no_cluster() -> None:
+    halves = [made(seed, 0.1, (1, 400)) for seed in (9, 10)]
+    first, second = (moments(*half, 5.0) for half in halves)
+    summed = (first + second).statistics()
+    whole = statistics(*(np.concatenate(both, axis=1) for both in zip(*halves, strict=True)))
+    for name in ("retention", "nmse", "bias"):
+        stated = getattr(whole, f"{name}_error")
+        assert getattr(summed, f"{name}_error") == pytest.approx(stated, rel=1e-6)
+
+
 @pytest.mark.parametrize("origin", [0.0, 5.0, -40.0])
 def test_the_origin_does_not_matter(origin: float) -> None:
     exact, computed = made(6, 0.1)

@@ -206,6 +206,7 @@ def test_precision_is_asked_for_unless_samples_are_given(partialsum: Partialsum)
         return found
 
     assert row()["precision"] == 0.02
+    assert row()["seed"] == row("--samples", 128)["seed"]  # more effort goes on with the same sums
     assert row()["nmse_error"] <= 0.02 * row()["nmse"]
     assert (row("--samples", 128)["precision"], row("--samples", 128)["samples"]) == (None, 128)
     bounded = row("--samples", 20_000, "--precision", 1e-4)
