@@ -167,7 +167,7 @@ def _lanes(extent: Extent, most: float, inner: Way | None) -> list[Lane]:
 def _fixed(extent: Extent, form: FixedFormat, most: float, inner: Way | None) -> Way | None:
     """Plain sums of values on the grid that never leave the range."""
     low, high = -form.fraction_bits, form.width_bits - 1 - form.fraction_bits
-    if extent.low < low or not most < 2.0**high:
+    if extent.low < low or not most < math.ldexp(1.0, high):
         return None
     for lane in _lanes(extent, most, inner):
         if high - extent.low <= LANES[lane].bits:
@@ -252,7 +252,10 @@ def _nearest(
 
 
 def _words(step: Step, accumulator: Accumulator, form: FloatFormat) -> npt.NDArray[Any]:
-    """The constants of a step in the lane's words; zeros where there are none."""
+    """The constants of a step in the lane's words; zeros where there are none.
+
+    By ldexp, because in another rounding mode a library's power need not be exact.
+    """
     limits = LANES[step.lane]
     words = np.zeros(len(Word), limits.word)
     reals = words.view(limits.real)
@@ -262,9 +265,9 @@ def _words(step: Step, accumulator: Accumulator, form: FloatFormat) -> npt.NDArr
     if step.clamp:  # else it may lie beyond the lane
         reals[Word.LARGEST] = float(form.largest)
     if spare >= 2:
-        reals[Word.MAGIC] = 1.5 * 2.0**spare
+        reals[Word.MAGIC] = math.ldexp(1.5, spare)
     if form.emin >= limits.lowest:
-        reals[Word.FLOOR] = 2.0**form.emin
+        reals[Word.FLOOR] = math.ldexp(1.0, form.emin)
     words[Word.KEEP] = -(1 << spare) if spare >= 0 else 0
     words[Word.HALF] = 1 << (spare - 1) if spare >= 1 else 0
     if step.draws is not Draws.NONE:
