@@ -207,7 +207,7 @@ def sum_fused(
     that are not finished; ``places`` are those of the inner and of the outer draws. No step is cut
     in two.
     """
-    (factors, exponents), (panel, panel_exponents) = left, right
+    (factors, row_exponents), (panel, panel_exponents) = left, right
     sums, total, units, plain = np.empty(PANEL), np.empty(PANEL), np.empty(PANEL), np.empty(PANEL)
     tops, own = np.empty(PANEL, np.int64), np.empty(PANEL, np.int64)
     scales, away, away_outer = np.empty((2, PANEL)), thresholds(inner.grid), thresholds(outer.grid)
@@ -221,7 +221,7 @@ def sum_fused(
             end = k + min(order.terms, span.run - at, span.length - number)
             if at == 0:
                 begin(sums, total, span)
-            _find_tops(tops, own, sums, exponents[i, k:end], panel_exponents[k:end], order)
+            _find_tops(tops, own, sums, row_exponents[i, k:end], panel_exponents[k:end], order)
             _align(units, scales, plain, sums, tops, order)
             _add_aligned(units, scales, plain, factors[i, k:end], panel[k:end], order.term)
             step = (order.phase + number - at) // order.terms + at // order.terms

@@ -44,9 +44,9 @@ def accumulate(
 
     Bit for bit as :func:`analysis.emulation.reference.dot_exact` does, for every accumulator; zeros
     are +0.0 and NaN has one code. Every finite product must be a float64, of magnitude below
-    2^1001, and ``out`` must lie on the (outer) accumulator's grid. ``stream`` says where in the
-    whole product a[0], b[:, 0] and the first product lie. Calls for separate rows may share arrays,
-    and run side by side.
+    2^1001, and ``out`` must lie on the (outer) accumulator's grid; a tree without chunks overwrites
+    it. ``stream`` says where in the whole product a[0], b[:, 0] and the first product lie. Calls
+    for separate rows may share arrays, and run side by side.
 
     Raises:
         ValueError: an infinity or NaN meets a fixed-point or block format, an element is off its
@@ -103,8 +103,6 @@ def _continue(
 ) -> None:
     """Continue ``sums`` (rows, PANEL) by ``left`` (rows, K) times ``panel`` (K, PANEL)."""
     (rows, length), chunk = left.shape, accumulator.chunk
-    if chunk is None and isinstance(accumulator.order, Tree):
-        sums[:] = 0.0  # a tree begins with nothing
     if rows == 0 or length == 0:
         return
     span = Span(0, min(chunk or length, length), length, chunk is not None)

@@ -213,14 +213,12 @@ def _centred(x: Any, modulus: Any) -> Any:
 
 @njit(cache=True)
 def _sum_wrapped(s: Any, p: Any, modulus: Any) -> Any:
-    """s + p in −modulus/2 ..< modulus/2, as a float64 and its error.
+    """s + p less a multiple of the modulus, at most half of it, as a float64 and its error.
 
-    Half a modulus or more, less a modulus, is exact (Sterbenz).
+    From half the modulus to all of it, less the modulus, is exact (Sterbenz).
     """
-    half = modulus[0] * 0.5
     hi, lo = two_sum(_centred(s, modulus), _centred(p, modulus))
-    high = (hi > half) | ((hi == half) & (lo >= 0.0))
-    low = (hi < -half) | ((hi == -half) & (lo < 0.0))
+    high, low = hi >= modulus[0] * 0.5, hi < modulus[0] * -0.5
     hi = hi - modulus[0] if high else hi
     return two_sum(hi + modulus[0] if low else hi, lo)
 

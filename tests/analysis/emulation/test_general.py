@@ -115,6 +115,7 @@ FORMATS = {
     "e5m4": float_format(5, 4),
     "e2m0": float_format(2, 0),
     "e10m48": float_format(10, 48),
+    "e8m44": float_format(8, 44),
     "e4m3, one NaN": FloatFormat("ocp", 4, 3, top=TopCodes.ONE_NAN),
     "e5m2, to infinity": FloatFormat("ieee", 5, 2, overflow=INFINITY),
     "e4m6, flushing": FloatFormat("flush", 4, 6, subnormals=False),
@@ -130,9 +131,7 @@ FORMATS = {
 }
 ROUNDINGS: list[tuple[Rounding, int | None]] = [
     *((rounding, None) for rounding in Rounding),
-    (STOCHASTIC, 1),
     (STOCHASTIC, 13),
-    (STOCHASTIC, 20),
 ]
 FUSED = {
     "four": Fused(4, 7),
@@ -161,7 +160,7 @@ def possible(number_format: Any, rounding: Rounding, bits: int | None, **others:
 def in_chunks(number_format: Any, rounding: Rounding, bits: int | None, order: Any) -> Any:
     """The same sum in one go, and in chunks with several outer accumulators."""
     yield possible(number_format, rounding, bits, order=order)
-    for chunk, outer_format in product((1, 5), OUTER):
+    for chunk, outer_format in product((1, 6), OUTER):  # the last of 13 products stands alone
         outer = outer_format and possible(outer_format, rounding, bits)
         yield possible(number_format, rounding, bits, chunk=chunk, outer=outer, order=order)
 
@@ -250,17 +249,13 @@ E2M1 = all_values(float_format(2, 1))
 def test_fused_steps_of_all_operands_from_all_states(
     alignment: Rounding, least: tuple[int, int] | None
 ) -> None:
-    x, y = (side.ravel() for side in np.meshgrid(E2M1, E2M1))
-    for outside in (None, Outside(1, 0, alignment)):
-        order = Fused(2, 1, alignment, outside, least)
-        accumulator = Accumulator(float_format(3, 1), order=order)
-        a, states = np.stack([x, np.full(x.size, 0.75)], axis=1), all_values(float_format(3, 1))
-        b = np.ones((2, states.size))
-        # b takes y: one row of operands at a time
-        for column in np.unique(y):
-            here = y == column
-            b[0] = column
-            assert_exact(a[here], b, accumulator, at_states(states, int(here.sum())))
+    a, states = np.stack([E2M1, np.full(E2M1.size, 0.75)], axis=1), all_values(float_format(2, 1))
+    start = at_states(states, E2M1.size)
+    for outside, y in product((None, Outside(1, 0, alignment)), E2M1):
+        accumulator = Accumulator(float_format(2, 1), order=Fused(2, 1, alignment, outside, least))
+        assert_exact(
+            a, np.stack([np.full(states.size, y), np.ones(states.size)]), accumulator, start
+        )
 
 
 @st.composite
@@ -309,7 +304,7 @@ def accumulators(draw: st.DrawFn) -> Accumulator:
     return of(form, order=order, product=product, chunk=chunk, outer=outer)  # type: ignore[no-any-return]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(accumulators(), st.floats(-0.3, 1.1), st.integers(0, 2**32), st.sampled_from([0, 0, 0.1]))
 def test_any_accumulator(accumulator: Accumulator, where: float, seed: int, special: float) -> None:
     rng = np.random.default_rng(seed)
@@ -358,7 +353,9 @@ LONG = [
     for order in (Sequential(), Tree(), Fused(12, 9), Fused(5, 30, outside=Outside(20, 20)))
     for chunk, outer in ((None, None), (1, None), (60, Accumulator(FORMATS["q53"])), (1200, None))  # type: ignore[arg-type]
 ]
-each_long = pytest.mark.parametrize("accumulator", LONG, ids=str)
+each_long = pytest.mark.parametrize(
+    "accumulator", LONG, ids=lambda sums: f"{type(sums.order).__name__}, chunk {sums.chunk}"
+)
 STREAM = Stream(11, 13, 17, 1200)
 
 
@@ -366,8 +363,17 @@ def long_operands(shape: tuple[int, int, int]) -> tuple[Floats, Floats]:
     return operands(shape, 0, np.random.default_rng(shape))
 
 
+def test_a_sum_just_below_a_multiple_of_the_modulus() -> None:
+    # leaves of a tree are not yet on the grid: 768 − 2^-60 is −2^-60 modulo 256, yet positive
+    a, b = np.array([[768.0, 2.0**-60]]), np.array([[1.0], [-1.0]]).repeat(64, axis=1)
+    for rounding, bits in ROUNDINGS:
+        accumulator = possible(FORMATS["int8, wrapping"], rounding, bits and 1, order=Tree())
+        assert_exact(a, b, accumulator, stream=Stream(1))
+        assert_exact(-a, b, accumulator, stream=Stream(2))
+
+
 @each_long
-@pytest.mark.parametrize("length", [1023, 1025, 2500])
+@pytest.mark.parametrize("length", [1025, 2500])
 def test_lengths_around_the_internal_pieces(accumulator: Accumulator, length: int) -> None:
     a, b = long_operands((1, length, 1))
     assert_exact(a, b, accumulator, stream=STREAM)
