@@ -38,17 +38,18 @@ MantissaBits = Annotated[
 ]
 ExponentBits = Annotated[int, typer.Option("--e-acc", help="of the accumulator")]
 Roundings = Annotated[
-    list[Rounding] | None, typer.Option("--rounding", help="of every addition; may be repeated")
+    list[Rounding] | None,
+    typer.Option("--rounding", help="of every addition; may be repeated (default: nearest-even)"),
 ]
 RandomBits = Annotated[
-    int | None, typer.Option(help="of stochastic rounding [default: as good as ideal]")
+    int | None, typer.Option(help="of stochastic rounding (default: as good as ideal)")
 ]
 Chunks = Annotated[
     list[str] | None,
     typer.Option("--chunk", help="products per inner sum, or none; may be repeated"),
 ]
 OuterBits = Annotated[
-    int | None, typer.Option(help="mantissa bits of the sum of chunk sums [default: m_acc]")
+    int | None, typer.Option(help="mantissa bits of the sum of chunk sums (default: m_acc)")
 ]
 Accumulators = Annotated[
     list[str] | None,
@@ -59,7 +60,8 @@ ProductsOption = Annotated[
     typer.Option(
         "--products",
         help="A*B or A, where each is a distribution (gaussian, laplace, uniform, half-normal,"
-        " FILE.npy), a format, or distribution:format; may be repeated",
+        " FILE.npy), a format, or distribution:format; may be repeated (default:"
+        " fp8_e5m2*fp8_e5m2)",
     ),
 ]
 Mean = Annotated[float, typer.Option(help="of the first operand, in its standard deviations")]
