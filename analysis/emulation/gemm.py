@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.draws import Stream, stream_of
+from analysis.emulation.environment import usual_arithmetic
 from analysis.emulation.plans import extent_of, plan_of
 from analysis.emulation.running import read_only, run_general, run_tiles
 from analysis.emulation.scan import Contents, contents
@@ -139,16 +140,17 @@ def matmul(
     batch = _batch(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
     out = np.zeros(shape, result_type(accumulator, a, b))
-    if start is not None:
-        _check_start(start, shape, accumulator)
-        out[...] = start + 0.0  # the exact zero has no sign
     stream = Stream(0) if rng is None else stream_of(rng)
     if rng is None and accumulator.stochastic:
         raise ValueError("matmul: stochastic rounding needs rng, a seed or a Stream, got None")
-    left, right = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
-    for number, index in enumerate(np.ndindex(*batch)):
-        place = stream.at(row=number * a.shape[-2])
-        multiply(left[index], right[index], accumulator, out[index], place, threads)
+    with usual_arithmetic():
+        if start is not None:
+            _check_start(start, shape, accumulator)
+            out[...] = start + 0.0  # the exact zero has no sign
+        left, right = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
+        for number, index in enumerate(np.ndindex(*batch)):
+            place = stream.at(row=number * a.shape[-2])
+            multiply(left[index], right[index], accumulator, out[index], place, threads)
     return out
 
 
@@ -183,7 +185,13 @@ def multiply_by(
         multiply_by(a, b, accumulator, whole, stream, threads)
         out[...] = whole
         return
-    threads = threads or available_threads()
+    with usual_arithmetic():
+        _multiply_by(a, b, accumulator, out, stream, threads or available_threads())
+
+
+def _multiply_by(
+    a: Array, b: Offsets, accumulator: Accumulator, out: Array, stream: Stream, threads: int
+) -> None:
     a, b = read_only(np.ascontiguousarray(a)), b._replace(flat=read_only(b.flat))
     left, right, began = contents(a), contents(b.flat), contents(read_only(out))
     _check_products(left, right)
