@@ -235,7 +235,7 @@ def _whole_wrapped(hi: Any, lo: Any, away: Any, away_inexact: Any, even: Any) ->
     return below + (1.0 if up else 0.0)
 
 
-@njit(cache=True)
+@njit(inline="always")  # too long for LLVM to inline, and calls keep loops out of SIMD lanes
 def add_wrapping(s: Any, p: Any, away: Any, away_negative: Any, grid: Any) -> Any:
     """s + p on the grid, modulo ``grid.modulus``."""
     plain = s + p

@@ -138,6 +138,7 @@ FUSED = {
     "one by one": Fused(1, 0, UP),
     "seven, nearest": Fused(7, 24, NEAREST),
     "down, floored": Fused(5, 3, DOWN, least_exponents=(-2, 1)),
+    "floored beyond float64": Fused(2, 0, UP, least_exponents=(700, 700)),
     "outside": Fused(4, 9, outside=Outside()),
     "outside, cut": Fused(4, 6, AWAY, outside=Outside(8, 5, NEAREST)),
     "outside, sum cut": Fused(3, 40, DOWN, Outside(None, 2), (-600, -1)),
