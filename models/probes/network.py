@@ -6,12 +6,11 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from models.emulated import Conv2d, Emulation, LayerArithmetic, Linear, branched
 from models.networks import layers as shapes
-from models.networks.gemm import Role
+from models.networks.fields import as_pair
 from models.networks.network import Network
 from models.plan import Plan
-from models.probes.layers import Conv2d, Linear
-from models.probes.linear_algebra import Arithmetic
 
 Size = tuple[int, ...]  #: of one sample
 
@@ -25,45 +24,51 @@ class ProbeNetwork(nn.Module):
 
     def __init__(self, network: Network, image: Size) -> None:
         super().__init__()
-        self.weighted: list[Conv2d | Linear] = []
+        self.weighted: dict[str, Conv2d | Linear] = {}
         size = image
         for layer in network.layers:
-            module = _module(layer)
+            module = self.weighted[layer.name] = _module(layer)
             size = _output_size(layer, size)
             self.add_module(layer.name.replace(".", "_"), module)
-            self.weighted.append(module)
         self.output_size = size
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, channels, H, W) to the scores of the last layer."""
-        for module in self.weighted:
+        for number, module in enumerate(self.weighted.values()):
             if isinstance(module, Linear):
                 x = x.flatten(1)
-            x = module(x)
-            if module is not self.weighted[-1]:
-                x = torch.relu(x)
+            x = module(torch.relu(x) if number else x)
         return x
 
     def initialise(self, seed: int) -> None:
-        """Gaussian weights of variance 2/fan_in (He et al., ICCV 2015, equation 10), no bias."""
+        """Gaussian weights of variance 2/fan_in (He et al., ICCV 2015, equation 10); biases 0."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for module in self.weighted:
+            for module in self.weighted.values():
                 fan_in = math.prod(module.weight.shape[1:])
                 module.weight.normal_(0.0, math.sqrt(2.0 / fan_in), generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()
 
-    def use(self, table: Mapping[str, Mapping[Role, Arithmetic]]) -> None:
-        """Compute with ``table`` (by layer and role) from now on."""
-        for module in self.weighted:
-            module.by_role = table[module.layer.name]
+    def use(self, table: Mapping[str, LayerArithmetic], seed: int) -> None:
+        """Compute with ``table`` (by layer and role) from now on, drawing from ``seed``.
+
+        On one thread: probes share out the cores among processes.
+        """
+        for number, (name, module) in enumerate(self.weighted.items()):
+            module.emulation = Emulation(table[name], branched(seed, number), threads=1)
 
 
 def _module(layer: shapes.Layer) -> Conv2d | Linear:
+    """The layer in torch; its arithmetic is set before every step."""
     match layer:
         case shapes.Conv2d():
-            return Conv2d(layer)
+            fields = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+            sizes = (layer.in_channels, layer.out_channels, *map(as_pair, fields))
+            return Conv2d(*sizes, layer.groups, layer.bias, emulation=Emulation({}))
         case shapes.Linear():
-            return Linear(layer)
+            sizes = (layer.in_features, layer.out_features)
+            return Linear(*sizes, layer.bias, emulation=Emulation({}))
         case _:
             raise ValueError(f"{layer.name}: a probe's layer must be conv2d or linear, got matmul")
 

@@ -2,8 +2,8 @@
 
 Master weights, momentum and update are float32, as are bias, ReLU and loss; FWD, BWD and GRAD of
 every layer run through the emulated accumulator. The errors are scaled by a power of two, which
-(1, 5, 2) needs, and gradients scaled back, which is exact. A seed gives the same bits whatever the
-number of threads: torch is held to one.
+(1, 5, 2) needs, and gradients scaled back, which is exact. Stochastic rounding draws by seed, step,
+layer and role. A seed gives the same bits whatever the number of threads: torch is held to one.
 """
 
 import math
@@ -15,10 +15,11 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from models.emulated import branched
 from models.networks.loading import load_network
 from models.plan import Plan
+from models.probes.arithmetic import arithmetic_at, widths
 from models.probes.data import CLASSES, SIDE, Images, load_digits
-from models.probes.linear_algebra import arithmetic_at, widths
 from models.probes.network import ProbeNetwork, check_plan
 from models.probes.records import Check, TrainingRun, TrainingSettings, recipe_of
 
@@ -89,7 +90,7 @@ def _descend(
     for step, chosen in enumerate(
         batches(len(data.train.digits), plan.batch, settings.steps, seed)
     ):
-        network.use(arithmetic_at(plan, offset, step, settings.steps))
+        network.use(arithmetic_at(plan, offset, step, settings.steps), branched(seed, step))
         optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - step / settings.steps)
         batch = Images(data.train.pixels[chosen], data.train.digits[chosen])
         loss = _step(network, optimiser, batch, 2.0**settings.loss_scale_log2)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.emulated import product
 from models.networks.layers import Conv2d, Layer, Linear, MatMul
 from models.networks.loading import load_network
 from models.networks.network import Network
 from models.plan import Plan
-from models.probes import linear_algebra
-from models.probes.linear_algebra import arithmetic_at
+from models.probes.arithmetic import arithmetic_at
 from models.probes.network import ProbeNetwork, check_plan
 
 MakePlan = Callable[..., Plan]
@@ -40,14 +40,20 @@ def test_gemms_of_a_training_step_are_those_of_the_network(
 ) -> None:
     seen: Counter[tuple[int, int]] = Counter()
 
-    def recorded(a: Any, b: Any, accumulator: Any) -> Any:
+    def recorded(a: Any, b: Any, *_: Any, threads: int) -> Any:
         seen[a.shape[1], a.shape[0] * b.shape[1]] += 1
+        assert threads == 1
         return a.astype(np.float64) @ b
 
-    monkeypatch.setattr(linear_algebra, "matmul", recorded)
+    def recorded_by(a: Any, b: Any, *rest: Any) -> None:
+        seen[a.shape[1], a.shape[0] * b.j_offsets.size] += 1
+        assert rest[-1] == 1  # thread
+
+    monkeypatch.setattr(product, "matmul", lambda *given, rng, **rest: recorded(*given, **rest))
+    monkeypatch.setattr(product, "multiply_by", recorded_by)
     plan = make_plan(batch=3)
     network = ProbeNetwork(load_network("digits-cnn"), DIGIT)
-    network.use(arithmetic_at(plan, 0, 0, 1))
+    network.use(arithmetic_at(plan, 0, 0, 1), seed=0)
     network(torch.zeros(3, *DIGIT)).sum().backward()
     gemms = load_network("digits-cnn").gemms(3)
     assert seen == Counter((gemm.length, gemm.rows * gemm.cols) for gemm in gemms)
@@ -61,19 +67,21 @@ def test_weights_depend_on_the_seed_alone() -> None:
     other.initialise(2)
     for one, two in zip(first.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two)
-    assert not torch.equal(first.weighted[1].weight, other.weighted[1].weight)
+    weight = first.weighted["conv2"].weight
+    assert not torch.equal(weight, other.weighted["conv2"].weight)
     # conv2: variance 2/fan_in of 4,608 weights, known to 2 %
-    assert first.weighted[1].weight.var().item() == pytest.approx(2 / 144, rel=0.1)
+    assert weight.var().item() == pytest.approx(2 / 144, rel=0.1)
+    assert not any(bias.any() for name, bias in first.named_parameters() if "bias" in name)
 
 
 def test_a_relu_follows_every_layer_but_the_last(make_plan: MakePlan) -> None:
     network = ProbeNetwork(load_network("digits-cnn"), DIGIT)
     network.initialise(0)
-    network.use(arithmetic_at(make_plan(), None, 0, 1))
+    network.use(arithmetic_at(make_plan(), None, 0, 1), seed=0)
     seen: dict[str, torch.Tensor] = {}
-    for module in network.weighted:
+    for name, module in network.weighted.items():
         module.register_forward_hook(
-            lambda module, inputs, output: seen.update({module.layer.name: inputs[0]})
+            lambda module, inputs, output, name=name: seen.update({name: inputs[0]})
         )
     scores = network(torch.randn(4, *DIGIT, generator=torch.Generator().manual_seed(1)))
     assert (seen["conv1"] < 0).any()

@@ -36,7 +36,7 @@ def test_fewer_than_one_worker_is_refused() -> None:
 
 
 def test_nothing_but_training_imports_torch() -> None:
-    modules = ("pool", "gemms", "data", "linear_algebra", "records", "summary", "evidence")
+    modules = ("pool", "gemms", "data", "records", "summary", "evidence")
     imports = "; ".join(f"import models.probes.{module}" for module in modules)
     code = f"{imports}; import sys; sys.exit(not {{'torch', 'sklearn'}}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

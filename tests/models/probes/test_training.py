@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.draws import Stream
+from analysis.formats import FloatFormat, Rounding
+from models.emulated.arithmetic import Call
 from models.files import validated
+from models.networks.gemm import Role
 from models.plan import Plan
 from models.probes import training
+from models.probes.arithmetic import arithmetic_at
 from models.probes.data import load_digits
-from models.probes.linear_algebra import arithmetic_at
 from models.probes.records import TrainingRun, TrainingSettings
 from models.probes.training import batches, guessing, train
 from models.schedules import Schedule
@@ -31,6 +35,28 @@ def test_a_seed_gives_the_same_bits_on_any_number_of_threads(make_plan: MakePlan
     finally:
         torch.set_num_threads(threads)
     assert train(plan, SHORT, 0, 6).losses != alone.losses
+
+
+def test_stochastic_rounding_draws_by_seed_step_layer_and_role(
+    make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(rounding=Rounding.STOCHASTIC, e_acc=8)
+    seeds: list[int] = []
+
+    def recorded(call: Call, role: Role) -> Stream:
+        seeds.append(original(call, role).seed)
+        return original(call, role)
+
+    original = Call.draws
+    monkeypatch.setattr(Call, "draws", recorded)
+    steps = TrainingSettings(steps=3, check_every=3)
+    run = train(plan, steps, 0, 5)
+    # three steps of 11 GEMMs (conv1 has no BWD), and the four FWD of the one check
+    assert len(set(seeds)) == len(seeds) == 3 * 11 + 4
+    assert train(plan, steps, 0, 5) == run
+    assert seeds[:37] == seeds[37:]
+    other = make_plan(rounding=Rounding.NEAREST_EVEN, e_acc=8)
+    assert train(other, steps, 0, 5).losses != run.losses
 
 
 def test_a_run_says_what_it_was(make_plan: MakePlan) -> None:
@@ -95,7 +121,9 @@ def test_temporal_schedules_move_the_operands(
 
     def recorded(plan: Plan, offset: int | None, step: int, steps: int) -> Any:
         table = arithmetic_at(plan, offset, step, steps)
-        seen.append(table["fc"]["FWD"].operands.mantissa_bits)  # type: ignore[index]  # StrEnum
+        operands = table["fc"][Role.FWD].operands
+        assert isinstance(operands, FloatFormat)
+        seen.append(operands.mantissa_bits)
         return table
 
     monkeypatch.setattr(training, "arithmetic_at", recorded)
@@ -114,7 +142,7 @@ def test_a_run_that_is_no_longer_finite_stops_and_is_flagged(make_plan: MakePlan
         steps.append(1)
         if len(steps) == 3:
             with torch.no_grad():
-                network.weighted[0].weight[0] = math.inf
+                network.weighted["conv1"].weight[0] = math.inf
         return loss
 
     with pytest.MonkeyPatch.context() as patch:

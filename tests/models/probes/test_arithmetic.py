@@ -1,12 +1,11 @@
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 from analysis.formats import Accumulator, Rounding, float_format
 from models.networks.gemm import Role
 from models.plan import Plan
-from models.probes.linear_algebra import Arithmetic, arithmetic_at, widths
+from models.probes.arithmetic import arithmetic_at, widths
 from models.schedules import Schedule, operand_bits
 
 MakePlan = Callable[..., Plan]
@@ -40,15 +39,6 @@ def test_widths_are_the_real_ones(make_plan: MakePlan) -> None:
     assert widths(plan, 0) == tuple(gemm.m_acc for gemm in plan.gemms)
     assert widths(plan, -1) == tuple(max(1, gemm.m_acc - 1) for gemm in plan.gemms)
     assert set(widths(plan, None)) == {23}
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sums_have_the_type_of_the_operands(dtype: type[np.floating]) -> None:
-    one = Arithmetic(float_format(5, 2), Accumulator(float_format(6, 3)))
-    x = one.quantized(np.full((1, 100), 1.1, dtype=dtype))
-    assert x.dtype == dtype
-    assert one.product(x, x.T).dtype == dtype
-    assert one.product(x, x.T) == 16.0  # 16 + 1 rounds to 16 in three bits
 
 
 def test_every_role_of_every_layer_has_its_arithmetic(make_plan: MakePlan) -> None:
