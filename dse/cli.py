@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -27,11 +26,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from analysis.retention import CUTOFF
 from dse import pipeline
-from dse.bits import by_layer, details, single
+from dse.bits import single
 from dse.folder import files
 from dse.options import (
     Accumulators,
@@ -68,12 +66,20 @@ from dse.options import (
 from dse.progress import Advance
 from dse.settings import Settings
 from dse.simulation_study import Study, jobs, study_of, work
-from dse.simulation_sweep import SimulationRow, cells, operands, sweep
+from dse.simulation_sweep import operands, sweep
+from dse.tables import (
+    baselines_table,
+    networks_table,
+    requirements_line,
+    requirements_table,
+    simulations_table,
+    single_line,
+    single_table,
+)
 from models.files import one_line, validated, write_atomically
 from models.networks.catalog import network_names
-from models.networks.gemm import Role
 from models.networks.loading import load_network
-from models.requirements import GemmRequirement, requirements
+from models.requirements import requirements
 from models.results import SearchResult
 from reports.page import Provenance
 from reports.tables import to_csv
@@ -126,9 +132,11 @@ def bits(
     if as_json:
         _print_json(asked)
     elif network is None:
-        _print_single(asked[0], density, cutoff)
+        console.print(single_line(asked[0], density, cutoff))
+        console.print(single_table(asked[0], density))
     else:
-        _print_network(asked)
+        console.print(requirements_line(asked))
+        console.print(requirements_table(asked))
 
 
 def _positive(n: int | None) -> int:
@@ -141,40 +149,6 @@ def _print_json(records: Sequence[BaseModel]) -> None:
     print(json.dumps([record.model_dump(mode="json") for record in records], indent=1))
 
 
-def _print_single(asked: GemmRequirement, density: float, cutoff: float) -> None:
-    console.print(
-        f"n = {asked.n:,}, m_p = {asked.m_p}: [bold]{asked.plain_bits}[/bold] mantissa bits;"
-        f" in chunks of {asked.chunk}: [bold]{asked.chunked_bits}[/bold]"
-        f" (v < {cutoff:g}, density {density:g})"
-    )
-    table = Table(box=SIMPLE_HEAD)
-    for title in ("m_acc", "VRR", "ln v", "VRR, chunked", "ln v, chunked"):
-        table.add_column(title, justify="right")
-    for row in details(asked, density):
-        cells = (row.retention, row.log_lost, row.chunked_retention, row.chunked_log_lost)
-        table.add_row(str(row.m_acc), *(f"{cell:.6g}" for cell in cells))
-    console.print(table)
-
-
-def _print_network(asked: Sequence[GemmRequirement]) -> None:
-    chunk = max(one.chunk for one in asked)
-    console.print(
-        f"Least accumulator mantissa bits: plain / in chunks of {chunk} (m_p = {asked[0].m_p})"
-    )
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("layer", overflow="fold")
-    for role in Role:
-        table.add_column(f"{role} n", justify="right", no_wrap=True)
-        table.add_column("bits", justify="right", no_wrap=True, style="bold")
-    for layer, roles in by_layer(asked):
-        table.add_row(_plain(layer), *(cell for role in Role for cell in _cells(roles.get(role))))
-    console.print(table)
-
-
-def _cells(one: GemmRequirement | None) -> tuple[str, str]:
-    return ("–", "–") if one is None else (f"{one.n:,}", f"{one.plain_bits} / {one.chunked_bits}")
-
-
 def _plain(text: str) -> str:
     """Text from a file, so that rich takes none of it for markup."""
     return escape(text)
@@ -183,15 +157,7 @@ def _plain(text: str) -> str:
 @app.command()
 def networks() -> None:
     """The networks of the catalogue."""
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("network", no_wrap=True)
-    for title in ("layers", "parameters", "MACs per sample", "batch"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name in network_names():
-        network = load_network(name)
-        counts = (len(network.layers), network.parameters, network.macs, network.default_batch)
-        table.add_row(name, *(f"{count:,}" for count in counts))
-    console.print(table)
+    console.print(networks_table(map(load_network, network_names())))
 
 
 @contextmanager
@@ -245,24 +211,14 @@ def simulate(
     if as_json:
         _print_json(rows)
     else:
-        _print_simulations(rows)
+        for (products_name, mean, density), same in groupby(rows, operands):
+            of = f"{products_name}, mean {mean:g}, density {density:g}"
+            console.print(of, highlight=False, markup=False, soft_wrap=True)
+            console.print(simulations_table(same))
 
 
 def _untold(_done: int, _total: int) -> None:
     pass
-
-
-def _print_simulations(rows: Sequence[SimulationRow]) -> None:
-    for (products, mean, density), same in groupby(rows, operands):
-        of = f"{products}, mean {mean:g}, density {density:g}"
-        console.print(of, highlight=False, markup=False, soft_wrap=True)
-        table = Table(box=SIMPLE_HEAD)
-        table.add_column("accumulator", no_wrap=True)
-        for title in ("n", "samples", "retention", "NMSE", "bias"):
-            table.add_column(title, justify="right", no_wrap=True)
-        for row in same:
-            table.add_row(*cells(row))
-        console.print(table)
 
 
 @app.command()
@@ -362,20 +318,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
 
 def _print_outcome(found: SearchResult) -> None:
     console.print(found.why, highlight=False)
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("accumulators")
-    for title in ("m_acc", "area mm²", "energy mJ", "latency ms"):
-        table.add_column(title, justify="right")
-    for one in found.baselines:
-        figures = (one.area_mm2, one.energy_mj, one.latency_ms)
-        widths = sorted({one.m_acc_least, one.m_acc_most})
-        table.add_row(one.name, "–".join(map(str, widths)), *map(_figure, figures))
-    console.print(table)
-
-
-def _figure(value: float) -> str:
-    """Four digits, and no fewer than a number has before its point."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    console.print(baselines_table(found.baselines))
 
 
 def _provenance(seed: int) -> Provenance:
