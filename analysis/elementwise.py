@@ -11,10 +11,8 @@ element and u its word, the integer of the same bits.
 - Fixed point is the same with m = F and 2^emin = 2^F q: from there up a lane holds only multiples
   of q, and all rounding happens below.
 
-Nothing depends on whether the process flushes subnormals to zero. A float32 lane takes a format
-only if emin is its own, so that all is done in integers, or if q ≥ 2^-100: to nearest, subnormals
-then become zero anyway; other roundings lift them to 2^-126 first, and no difference is subnormal.
-Float64 lanes have q ≥ 2^-558, and read and write float32's subnormals as integers.
+The floating-point unit must round to nearest and keep subnormals
+(:mod:`analysis.emulation.environment`); q may then be as small as the lane's last subnormal.
 """
 
 from typing import Any, NamedTuple
@@ -22,14 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 from numba.extending import overload
-
-
-class Lane(NamedTuple):
-    """Words of a lane; their type says which it is."""
-
-    magnitude: Any  #: mask of all but the sign
-    infinity: Any
-    normal: Any  #: the smallest normal number
 
 
 class Side(NamedTuple):
@@ -44,10 +34,11 @@ class Side(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A format and a rounding, as a lane wants them."""
+    """A format and a rounding, as a lane wants them; the type of the words says which it is."""
 
-    lane: Lane
-    floor: Any  #: word of 2^emin; 0 where the lane's subnormals are the format's
+    magnitude: Any  #: mask of all but the sign
+    infinity: Any  #: word
+    floor: Any  #: word of 2^emin, which is normal in the lane
     keep: Any  #: mask of the bits that stay
     odd: Any  #: the last of them if ties go by it, else 0
     magic: Any  #: 2^F q
@@ -63,16 +54,11 @@ class Chance(NamedTuple):
 
     bits: int  #: of a draw
     odd: int  #: 1 if the last of them is not random but set
-    gap: int  #: F − m − bits: how far above the last bit of u the draw is added
+    gap: int  #: F − m − bits, how far above the last bit of u it is added; fixed point: any
 
 
-_SUBNORMALS = np.int32(1 << 23)
-_MAGNITUDE32 = np.int32(0x7FFFFFFF)
-_SIGN64 = np.int64(-(1 << 63))
-
-
-def _word(value: Any, lane: Any) -> Any:
-    """The word of a float in the lane."""
+def _word(value: Any, word: Any) -> Any:
+    """The word of a float in the lane of ``word``."""
     raise TypeError("compiled code only")
 
 
@@ -86,34 +72,11 @@ def _like(number: Any, word: Any) -> Any:
     raise TypeError("compiled code only")
 
 
-def _cast(value: Any, out: Any) -> Any:
-    """The lane's float as an element of ``out``, which holds it exactly."""
-    raise TypeError("compiled code only")
-
-
-@njit(cache=True)
-def _widened(value: Any) -> Any:
-    bits = np.float32(value).view(np.int32)
-    u = np.int32(bits & _MAGNITUDE32)
-    a = np.float64(u) * 2.0**-149 if u < _SUBNORMALS else np.float64(np.int32(u).view(np.float32))
-    return np.float64(a).view(np.int64) | (np.int64(bits) & _SIGN64)
-
-
-@njit(cache=True)
-def _narrowed(value: Any) -> Any:
-    if abs(value) < 2.0**-126:
-        u = np.int32(abs(value) * 2.0**149)
-        return np.float32(np.copysign(np.int32(u).view(np.float32), np.float32(value)))
-    return np.float32(value)
-
-
 @overload(_word, strict=False)  # strict compares annotations, which numba's lambdas cannot have
-def _word_of(value: Any, lane: Any) -> Any:
-    if lane.types[0] == types.int32:
-        return lambda value, lane: np.float32(value).view(np.int32)
-    if value == types.float32:
-        return lambda value, lane: _widened(value)
-    return lambda value, lane: np.float64(value).view(np.int64)
+def _word_of(value: Any, word: Any) -> Any:
+    if word == types.int32:
+        return lambda value, word: np.float32(value).view(np.int32)
+    return lambda value, word: np.float64(value).view(np.int64)
 
 
 @overload(_value, strict=False)
@@ -130,21 +93,13 @@ def _like_of(number: Any, word: Any) -> Any:
     return lambda number, word: np.int64(number)
 
 
-@overload(_cast, strict=False)
-def _cast_of(value: Any, out: Any) -> Any:
-    if value == types.float64 and out.dtype == types.float32:
-        return lambda value, out: _narrowed(value)
-    return lambda value, out: value
-
-
 @njit(cache=True)
 def _below(u: Any, fall: Any, rise: Any, grid: Any) -> Any:
     """The magnitude ``u`` < 2^emin, rounded on the even grid."""
+    nearest = (_value(u) + grid.magic) - grid.magic
     if fall is None:
-        return (_value(u) + grid.magic) - grid.magic
-    a = _value(max(u, grid.lane.normal) if u > 0 else u)
-    nearest = (a + grid.magic) - grid.magic
-    rest = a - nearest
+        return nearest
+    rest = _value(u) - nearest
     lower = nearest - grid.quantum if rest < fall else nearest
     return lower + grid.quantum if rest > rise else lower
 
@@ -163,8 +118,8 @@ def _finished(z: Any, u: Any, side: Any, grid: Any) -> Any:
     """The word of the result's magnitude, from that on an unbounded range, and ``u``."""
     z = _like(0, u) if z < grid.least else z
     z = side.over if z > side.limit else z
-    z = side.infinite if u == grid.lane.infinity else z
-    return u if u > grid.lane.infinity else z
+    z = side.infinite if u == grid.infinity else z
+    return u if u > grid.infinity else z
 
 
 @njit(cache=True)
@@ -182,19 +137,19 @@ def _wrapped(value: Any, half: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def round_elements(x: Any, out: Any, grid: Any) -> Any:
-    """``x`` into ``out``, both (n,), and the greatest word of a magnitude in ``x``."""
-    magnitude = grid.lane.magnitude
+    """``x`` into ``out``, both (n,); the greatest word of a magnitude in ``x``."""
+    magnitude = grid.magnitude
     greatest = _like(0, magnitude)
     for i in range(x.size):
-        word = _word(x[i], grid.lane)
+        word = _word(x[i], magnitude)
         u = _like(word & magnitude, magnitude)
         side = grid.minus if word < 0 else grid.plus
         odd = (u & grid.odd) != 0
         above = _like((u + side.increment + odd) & grid.keep, magnitude)
-        below = _word(_below(u, side.fall, side.rise, grid), grid.lane)
+        below = _word(_below(u, side.fall, side.rise, grid), magnitude)
         z = _finished(above if u >= grid.floor else below, u, side, grid)
         value = _value(_like(z | (word & ~magnitude), magnitude))
-        out[i] = _cast(_wrapped(value, grid.half), out)
+        out[i] = _wrapped(value, grid.half)
         greatest = max(greatest, u)
     return greatest
 
@@ -202,18 +157,18 @@ def round_elements(x: Any, out: Any, grid: Any) -> Any:
 @njit(cache=True, nogil=True)
 def round_elements_by_chance(x: Any, out: Any, grid: Any, bits: Any, chance: Any) -> Any:
     """The same by chance, on float64 lanes; ``bits`` (n,) are random integers without sign."""
-    magnitude = grid.lane.magnitude
+    magnitude = grid.magnitude
     greatest, one = np.int64(0), 2.0**chance.bits
     unused = 8 * bits.itemsize + chance.odd - chance.bits
     for i in range(x.size):
         draw = np.int64(bits[i] >> unused) << chance.odd | chance.odd
-        word = _word(x[i], grid.lane)
+        word = _word(x[i], magnitude)
         u = word & magnitude
         side = grid.minus if word < 0 else grid.plus
         above = (u + (draw << chance.gap & ~grid.keep)) & grid.keep
-        below = _word(_below_by_chance(u, np.float64(draw), one, grid), grid.lane)
+        below = _word(_below_by_chance(u, np.float64(draw), one, grid), magnitude)
         z = _finished(above if u >= grid.floor else below, u, side, grid)
         value = _value(z | (word & ~magnitude))
-        out[i] = _cast(_wrapped(value, grid.half), out)
+        out[i] = _wrapped(value, grid.half)
         greatest = max(greatest, u)
     return greatest

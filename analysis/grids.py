@@ -6,13 +6,11 @@ from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 
-from analysis.elementwise import Grid, Lane, Side
+from analysis.elementwise import Grid, Side
 from analysis.formats import FixedFormat, FloatFormat, Overflow, Rounding
 
 Format = FloatFormat | FixedFormat
 
-#: of the quantum, so that a float32 lane meets no subnormal that counts
-_LEAST_EXPONENT = -100
 _OPPOSITE = {Rounding.UP: Rounding.DOWN, Rounding.DOWN: Rounding.UP}
 
 
@@ -70,10 +68,7 @@ def suits_float32(number_format: Format, rounding: Rounding) -> bool:
     if rounding is Rounding.STOCHASTIC:
         return False
     m, emin = _frame(number_format, FLOAT32)
-    if emin == FLOAT32.emin:
-        # a single digit is odd in every binade, but the zero it ties with below them is even
-        return m > 0 or rounding is not Rounding.NEAREST_EVEN
-    return _LEAST_EXPONENT <= emin - m <= FLOAT32.bias - FLOAT32.fraction
+    return emin >= FLOAT32.emin and emin - m + FLOAT32.fraction <= FLOAT32.bias
 
 
 def _steps(toward: Rounding, drop: int, ties: bool) -> tuple[int, float | None, float | None]:
@@ -143,12 +138,9 @@ def grid_of(number_format: Format, rounding: Rounding, carrier: Carrier) -> Grid
         _side(number_format, rounding, carrier, ties, negative) for negative in (False, True)
     )
     return Grid(
-        Lane(
-            magnitude=~carrier.word_of(-0.0),
-            infinity=carrier.word_of(math.inf),
-            normal=carrier.word(1 << carrier.fraction),
-        ),
-        floor=carrier.word(0 if emin == carrier.emin else emin + carrier.bias << carrier.fraction),
+        magnitude=~carrier.word_of(-0.0),
+        infinity=carrier.word_of(math.inf),
+        floor=carrier.word(emin + carrier.bias << carrier.fraction),
         keep=carrier.word(-1 << drop),
         odd=carrier.word(ties << drop),
         magic=carrier.real(math.ldexp(quantum, carrier.fraction)),

@@ -42,36 +42,37 @@ class _Job:
 
     def __call__(self, x: Array, out: Array, first: int) -> None:
         """Round a contiguous piece, which begins with element number ``first``."""
-        if self.stream is None or self.way.chance is None:
-            greatest = round_elements(x, out, self.way.grid)
-        else:
-            greatest = _round_by_chance(x, out, self.way.grid, self.way.chance, self.stream, first)
+        # here, because matmul, in the same package, rounds arrays
+        from analysis.emulation.environment import usual_arithmetic
+
+        with usual_arithmetic():
+            greatest = self._round(x, out, first)
         if isinstance(self.number_format, FixedFormat):
             self._check(self.number_format, greatest)
 
+    def _round(self, x: Array, out: Array, first: int) -> int:
+        """... and say what the greatest word of a magnitude is."""
+        grid, chance = self.way.grid, self.way.chance
+        if self.stream is None or chance is None:
+            return int(round_elements(x, out, grid))
+        from analysis.emulation.array_draws import array_bits  # here likewise
+
+        greatest = 0
+        for at in range(0, x.size, _BLOCK):
+            block, target = x[at : at + _BLOCK], out[at : at + _BLOCK]
+            bits = array_bits(self.stream, first + at, block.size, chance.bits, bool(chance.odd))
+            greatest = max(greatest, round_elements_by_chance(block, target, grid, bits, chance))
+        return greatest
+
     def _check(self, fixed: FixedFormat, greatest: int) -> None:
         """Refuse what fixed point has no value for; ``greatest`` is the word of a magnitude."""
-        infinity = self.way.grid.lane.infinity
+        infinity = self.way.grid.infinity
         if greatest > infinity:
             raise ValueError(f"quantize: elements must be numbers for {fixed.name}, got NaN")
         if greatest == infinity and fixed.overflow is Overflow.WRAP:
             raise ValueError(
                 f"quantize: elements must be finite for {fixed.name}, which wraps, got an infinity"
             )
-
-
-def _round_by_chance(
-    x: Array, out: Array, grid: Grid, chance: Chance, stream: Stream, first: int
-) -> int:
-    # here, because matmul, in the same package, rounds arrays
-    from analysis.emulation.array_draws import array_bits
-
-    greatest = 0
-    for at in range(0, x.size, _BLOCK):
-        block, target = x[at : at + _BLOCK], out[at : at + _BLOCK]
-        bits = array_bits(stream, first + at, block.size, chance.bits, bool(chance.odd))
-        greatest = max(greatest, round_elements_by_chance(block, target, grid, bits, chance))
-    return greatest
 
 
 def quantize(
@@ -141,8 +142,10 @@ def _way(
     bits = Accumulator(number_format, rounding, random_bits=random_bits).cut_bits
     if rounding is not Rounding.STOCHASTIC:
         return _Way(real, grid, None)
-    dropped = int(grid.keep & -grid.keep).bit_length() - 1
-    return _Way(real, grid, Chance(bits, int(random_bits is None), max(dropped - bits, 0)))
+    gap = 0
+    if isinstance(number_format, FloatFormat):
+        gap = FLOAT64.fraction - number_format.mantissa_bits - bits
+    return _Way(real, grid, Chance(bits, int(random_bits is None), gap))
 
 
 def _stream(rounding: Rounding, rng: Rng | None) -> Stream | None:
