@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,26 @@ class Windows:
         return Windows(self.flat, self.j_offsets, self.k_offsets)
 
 
+def on_gpu(x: Tensor) -> bool:
+    """Whether the GPU's kernel is to be asked first."""
+    return x.is_cuda
+
+
+def _gpu() -> ModuleType:
+    try:
+        from models.emulated import gpu  # imports triton, which the CPU does without
+    except ImportError as error:
+        raise ImportError("emulated layers on GPUs need triton: install partialsum[gpu]") from error
+    return gpu
+
+
 def quantized(call: Call, role: Role, *operands: Tensor) -> list[Tensor]:
     """The operands as the GEMM of ``role`` takes them."""
     one = call.of(role)
-    return [torch.from_numpy(one.quantized(_array(x), call.threads)) for x in operands]
+    if one.operands is not None and all(map(on_gpu, operands)):
+        return [_gpu().quantized(x, one.operands) for x in operands]
+    arrays = [one.quantized(_array(x), call.threads) for x in operands]
+    return [torch.from_numpy(x).to(y.device) for x, y in zip(arrays, operands, strict=True)]
 
 
 def product(
@@ -46,6 +63,10 @@ def product(
 
     Bit for bit, and in the type, that :func:`analysis.emulation.matmul` gives.
     """
+    if on_gpu(a):
+        found: Tensor | None = _gpu().product(a, b, accumulator, draws)
+        if found is not None:
+            return found
     if isinstance(b, Windows):
         sums = _by_windows(_array(a), b, accumulator, draws, threads)
     elif a.ndim >= b.ndim and math.prod(b.shape[:-2]) == 1:  # one product, not many with this b
@@ -54,7 +75,7 @@ def product(
         sums = sums.reshape(*a.shape[:-1], b.shape[-1])
     else:
         sums = matmul(_array(a), _array(b), accumulator, rng=draws, threads=threads)
-    return torch.from_numpy(sums)
+    return torch.from_numpy(sums).to(a.device)
 
 
 def _by_windows(
@@ -67,7 +88,7 @@ def _by_windows(
 
 
 def _array(x: Tensor) -> Array:
-    if x.device.type != "cpu":
-        raise ValueError(f"emulated product: tensors must be on the CPU, got {x.device}")
-    array: Array = x.detach().numpy()
+    if x.device.type not in ("cpu", "cuda"):
+        raise ValueError(f"emulated product: tensors must be on the CPU or CUDA, got {x.device}")
+    array: Array = x.detach().cpu().numpy()
     return array

@@ -281,7 +281,7 @@ def test_other_types_are_refused(wide: LayerArithmetic, dtype: torch.dtype) -> N
 
 
 def test_tensors_elsewhere_are_refused(wide: LayerArithmetic) -> None:
-    with pytest.raises(ValueError, match="tensors must be on the CPU, got meta"):
+    with pytest.raises(ValueError, match="tensors must be on the CPU or CUDA, got meta"):
         matmul(torch.ones(2, 2, device="meta"), torch.ones(2, 2), wide)
 
 
