@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from analysis.distributions import Blocks, Operand, OperandFormat, Products, Side
 from analysis.formats import FixedFormat, FloatFormat
-from analysis.quantization import quantize as quantize_array
-from analysis.rounding import quantize
+from analysis.quantization import quantize
 
 Floats32 = npt.NDArray[np.float32]
 Seed = int | Sequence[int]
@@ -27,33 +26,6 @@ TILE, TERM_TILE = 4096, 1024
 #: most samples of a round, likewise
 ROUND, TERM_ROUND = 128 * 128, 4096
 _PANEL = 64  #: columns that the emulation computes at once
-#: fraction bits up to which adding and subtracting 1.5·2^(E+23−m) rounds a float32 (E its binade)
-_MAGIC_BITS = 21
-_MAGIC_EXPONENT_BITS = 7  #: ... and exponent bits, so that neither overflows
-
-
-def quantize_float32(x: Floats32, number_format: FloatFormat) -> Floats32:
-    """``x`` rounded to nearest even: :func:`analysis.rounding.quantize`, in float32 and faster.
-
-    Adding 1.5·2^(E+23−m), E the binade of x but at least emin, leaves m fraction bits; subtracting
-    it is exact. Formats with more than 21 fraction or 7 exponent bits go through ``quantize``.
-    Equal to it but for the sign of zero.
-
-    >>> from analysis.formats import float_format
-    >>> quantize_float32(np.array([1.125, 1e9], dtype=np.float32), float_format(5, 2)).tolist()
-    [1.0, 57344.0]
-    """
-    m = number_format.mantissa_bits
-    if m > _MAGIC_BITS or number_format.exponent_bits > _MAGIC_EXPONENT_BITS:
-        return quantize(x, number_format).astype(np.float32)
-    largest = np.float32(float(number_format.largest))
-    values = np.clip(x, -largest, largest)
-    shift = (values.view(np.int32) & np.int32(0x7F800000)).view(np.float32)
-    np.maximum(shift, np.float32(2.0**number_format.emin), out=shift)
-    shift *= np.float32(1.5 * 2.0 ** (23 - m))
-    values += shift
-    values -= shift
-    return values
 
 
 def round_shape(products: Products, samples: int) -> tuple[int, int]:
@@ -139,14 +111,14 @@ def _drawn(
 
 
 def on_grid(x: Floats32, form: OperandFormat) -> Floats32:
-    """``x`` (k, any) rounded to nearest even to an operand's format; saturating.
+    """``x`` (k, any) rounded to nearest even to an operand's format.
 
     >>> on_grid(np.array([[5.0], [1.2], [0.3]], dtype=np.float32), Blocks(2, 1)).ravel().tolist()
     [4.0, 2.0, 0.25]
     """
     match form:
         case FloatFormat() | FixedFormat():
-            return quantize_array(x, form, threads=1).astype(np.float32, copy=False)
+            return quantize(x, form, threads=1).astype(np.float32, copy=False)
         case Blocks():
             return _in_blocks(x, form)
         case _:

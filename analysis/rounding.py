@@ -1,23 +1,17 @@
-"""Rounding to a format: the exact definition, and the same on arrays.
+"""Rounding to a format: the exact definition, on rational numbers.
 
-:func:`round_exact` is the definition, on rational numbers. :func:`quantize` gives the same values
-on float arrays: a power of two brings the format's grid to the integers, where rounding is one
-operation, and brings it back; no step but that one rounds.
+:func:`analysis.quantization.quantize` is the same on arrays.
 """
 
 import math
 from fractions import Fraction
 from typing import assert_never
 
-import numpy as np
-import numpy.typing as npt
-
 from analysis.draws import Draw
 from analysis.formats import FixedFormat, FloatFormat, Overflow, Rounding
 
 #: a rational number; an infinity or NaN as a float
 Value = Fraction | float
-Floats = npt.NDArray[np.float64]
 
 
 def exponent(x: Fraction) -> int:
@@ -100,24 +94,3 @@ def _round_fixed(
     if number_format.overflow is Overflow.WRAP:
         steps = (steps + half) % (2 * half) - half
     return min(max(steps, -half), half - 1) * number_format.quantum
-
-
-def quantize(
-    x: npt.ArrayLike, number_format: FloatFormat, rounding: Rounding = Rounding.NEAREST_EVEN
-) -> Floats:
-    """``x`` (float32 or float64, any shape) rounded element by element, as float64.
-
-    Infinities saturate; NaN stays NaN.
-
-    >>> from analysis.formats import float_format
-    >>> quantize([1.125, 1e9], float_format(5, 2)).tolist()
-    [1.0, 57344.0]
-    """
-    values = np.asarray(x, dtype=np.float64)
-    largest = float(number_format.largest)
-    values = np.clip(values, -largest, largest)
-    binade = np.maximum(np.frexp(values)[1] - 1, number_format.emin)
-    to_grid = number_format.mantissa_bits - binade
-    round_integers = np.rint if rounding is Rounding.NEAREST_EVEN else np.trunc
-    rounded = np.ldexp(round_integers(np.ldexp(values, to_grid)), -to_grid)
-    return np.asarray(np.clip(rounded, -largest, largest))

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.formats import float_format
 from analysis.noise import SUM_NOISE, accumulation_nmse, operand_nmse
-from analysis.rounding import quantize
+from analysis.quantization import quantize
 
 Floats = npt.NDArray[np.float64]
 

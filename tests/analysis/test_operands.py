@@ -2,7 +2,6 @@ from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from analysis.distributions import (
@@ -22,44 +21,9 @@ from analysis.operands import (
     TILE,
     on_grid,
     operand_tiles,
-    quantize_float32,
     round_shape,
 )
-from analysis.rounding import exponent, quantize, round_exact
-
-
-def finite_float32(count: int, seed: int) -> npt.NDArray[np.float32]:
-    """Random bit patterns: every exponent, subnormals too."""
-    words = np.random.default_rng(seed).integers(0, 2**32, count, dtype=np.uint32)
-    values = words.view(np.float32)
-    return np.asarray(values[np.isfinite(values)], dtype=np.float32)
-
-
-def midpoints(m: int) -> npt.NDArray[np.float32]:
-    """Values of m + 1 fraction bits in 1..2: half of them are ties."""
-    return np.arange(2.0 ** (m + 1), 2.0 ** (m + 2), dtype=np.float32) / np.float32(2 ** (m + 1))
-
-
-@pytest.mark.parametrize("exponent_bits", range(2, 9))
-@pytest.mark.parametrize("mantissa_bits", [0, 1, 2, 5, 10, 20, 21, 22])
-def test_fast_rounding_equals_the_definition(exponent_bits: int, mantissa_bits: int) -> None:
-    number_format = float_format(exponent_bits, mantissa_bits)
-    ties = midpoints(min(mantissa_bits, 12))
-    small = ties * np.float32(float(number_format.quantum) * 2)
-    extremes = np.array([0.0, -0.0, np.inf, -np.inf, 3e38, -3e38], dtype=np.float32)
-    x = np.concatenate([finite_float32(40_000, 1), ties, -ties, small, -small, extremes])
-    fast = quantize_float32(x, number_format)
-    assert fast.dtype == np.float32
-    np.testing.assert_array_equal(fast.astype(np.float64), quantize(x, number_format))
-
-
-def test_fast_rounding_leaves_its_argument_alone_and_keeps_nan() -> None:
-    x = np.array([1.1, np.nan], dtype=np.float32)
-    y = quantize_float32(x, float_format(5, 2))
-    assert x[0] == np.float32(1.1)
-    assert y[0] == 1.0
-    assert np.isnan(y[1])
-
+from analysis.rounding import exponent, round_exact
 
 PAIRS = gaussian_products(float_format(5, 2))
 TERMS = Products(Operand(Shape.GAUSSIAN))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis.emulation import matmul, matmul_exact
 from analysis.emulation.gemm import choose_way, product_extent
 from analysis.formats import Accumulator, Rounding, float_format
-from analysis.rounding import quantize
+from analysis.quantization import quantize
 
 Floats = npt.NDArray[np.floating]
 

@@ -15,7 +15,8 @@ import pytest
 from analysis.emulation import gemm, matmul
 from analysis.emulation.gemm import Extent, Way, choose_way, nearest_grid, odd_grid
 from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
-from analysis.rounding import quantize, round_exact
+from analysis.quantization import quantize
+from analysis.rounding import round_exact
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
