@@ -52,9 +52,7 @@ class Stream:
 
     def at(self, row: int = 0, column: int = 0, step: int = 0) -> "Stream":
         """The stream of a piece that begins so far into this one."""
-        return replace(
-            self, row=self.row + row, column=self.column + column, step=self.step + step
-        )
+        return replace(self, row=self.row + row, column=self.column + column, step=self.step + step)
 
 
 def stream_of(rng: "Stream | np.random.Generator | int") -> Stream:
