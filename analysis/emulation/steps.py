@@ -8,6 +8,8 @@ for all formats; what depends on the format is in its :class:`Words`.
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from numba import types
@@ -79,12 +81,19 @@ class Word(IntEnum):
     SIGN = 11  #: mask of the sign
 
 
+_HERE = Path(__file__).parent
+_SOURCES = ["steps.py", "emitter.py", "tile.py", "draws.py", "../draws.py"]
+#: of what kernels are made from: numba looks for changes only where a kernel is defined, and would
+#: take one that is cached on disk for one that another text emits
+_DIGEST = sha256(b"".join((_HERE / name).read_bytes() for name in _SOURCES)).hexdigest()[:12]
+
+
 class StepType(types.Type):
     """A step as numba sees it: a type without a value."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        super().__init__(name=f"Step({', '.join(map(str, _fields(step)))})")
+        super().__init__(name=f"Step({', '.join(map(str, _fields(step)))}, {_DIGEST})")
 
 
 def _fields(step: Step) -> tuple[Any, ...]:
