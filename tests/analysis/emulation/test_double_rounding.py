@@ -1,4 +1,4 @@
-"""The conditions under which a sum may be rounded twice (``kernels.py``), for every small lane.
+"""The conditions under which a sum may be rounded twice (``ways.py``), for every small lane.
 
 All significands of m + 1 bits for the sum, of up to q bits for the product, and all distances of
 their exponents at which the two still meet: the rule is not only sufficient but necessary.

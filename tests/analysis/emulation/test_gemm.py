@@ -18,8 +18,15 @@ from hypothesis import strategies as st
 from analysis.draws import Stream
 from analysis.emulation import matmul, matmul_exact
 from analysis.emulation.gemm import result_type
-from analysis.formats import Accumulator, FixedFormat, FloatFormat, Rounding, float_format
-from analysis.rounding import quantize
+from analysis.formats import (
+    Accumulator,
+    FixedFormat,
+    FloatFormat,
+    Overflow,
+    Rounding,
+    float_format,
+)
+from analysis.quantization import quantize
 
 Floats = npt.NDArray[np.floating]
 
@@ -218,6 +225,24 @@ def test_zeros_have_no_sign(rounding: Rounding) -> None:
     assert_exact(np.array([[1.0, -1.0]]), np.ones((2, 1)), accumulator)
     assert_exact(np.array([[1.0, -1.0]]), np.ones((2, 1)), replace(accumulator, chunk=1))
     assert_exact(np.ones((1, 0)), np.ones((0, 1)), accumulator, np.array([[-0.0]]))
+
+
+INFINITE = FloatFormat("ieee", 6, 9, overflow=Overflow.INFINITY)
+
+
+@pytest.mark.parametrize("accumulator", [FINE, Accumulator(INFINITE), narrow(5, STOCHASTIC)])
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_infinities_and_nan(accumulator: Accumulator, chunk: int | None) -> None:
+    a, b = operands((5, 12, 70))
+    a[0, 3], a[1, 5], a[2, [4, 9]] = np.inf, np.nan, (np.inf, -np.inf)
+    b[3, 7], b[8, 9] = 0.0, -np.inf  # ∞ · 0
+    chunked = replace(accumulator, chunk=chunk)
+    computed = matmul(a, b, chunked, rng=STREAM)
+    exact = matmul_exact(a, b, chunked, rng=STREAM)
+    assert np.array_equal(computed, exact, equal_nan=True)
+    assert np.isnan(exact[1]).all()
+    assert np.isnan(exact[0, 7])
+    assert np.isfinite(exact[3:, :9]).all()
 
 
 def one_sum(terms: list[float], accumulator: Accumulator) -> float:
