@@ -19,10 +19,10 @@ from llvmlite import binding
 from numba import njit
 
 from analysis.emulation import matmul
-from analysis.threads import available_threads
 from analysis.emulation.tile import machine_of
 from analysis.formats import Accumulator, Fused, Product, Rounding, Tree, float_format
 from analysis.quantization import quantize
+from analysis.threads import available_threads
 from benchmarks.peers import installed
 from benchmarks.timing import alternate, console, table
 
