@@ -154,6 +154,11 @@ class Accumulator:
         if isinstance(self.order, Fused):
             if self.product is not None:
                 raise ValueError("accumulator: a fused step has exact products, got a product")
+            if self.rounding is Rounding.STOCHASTIC and (self.chunk or 0) % self.order.terms:
+                raise ValueError(  # two chunks would share a draw
+                    f"accumulator: chunks rounded stochastically must be whole fused steps of"
+                    f" {self.order.terms} terms, got chunk = {self.chunk}"
+                )
             if not isinstance(self.format, FloatFormat):
                 raise ValueError(
                     f"accumulator: a fused step needs a floating-point format, got"

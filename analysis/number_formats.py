@@ -11,6 +11,7 @@ from fractions import Fraction
 #: float64 carries every format here exactly; wider ones would silently lose bits
 MAX_MANTISSA_BITS = 48
 MAX_EXPONENT_BITS = 10
+MAX_EXPONENT = 1000
 MAX_FIXED_BITS = 53
 
 
@@ -85,6 +86,11 @@ class FloatFormat:
             raise ValueError(
                 f"format {self.name}: exponent bias must be in {1 - half}..{half - 1},"
                 f" got {self.exponent_bias}"
+            )
+        if self.emax > MAX_EXPONENT or self.emin - self.mantissa_bits < -MAX_EXPONENT:
+            raise ValueError(
+                f"format {self.name}: values must lie in 2^-{MAX_EXPONENT}..2^{MAX_EXPONENT}, got"
+                f" exponents {self.emin - self.mantissa_bits}..{self.emax}"
             )
         if self.overflow is Overflow.WRAP:
             raise ValueError(f"format {self.name}: only fixed point wraps, got overflow = wrap")

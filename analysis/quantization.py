@@ -105,7 +105,7 @@ def quantize(
 
     Raises:
         TypeError: ``x`` does not convert to float64 safely, or ``out`` has not the result's type.
-        ValueError: ``out`` has another shape; the format exceeds float64; stochastic rounding has
+        ValueError: ``out`` has another shape; stochastic rounding has
             no ``rng``; an element of fixed point is NaN, or infinite where it wraps (``out`` is
             then overwritten in part).
     """
@@ -133,8 +133,6 @@ def _way(
 ) -> _Way:
     if not isinstance(number_format, FloatFormat | FixedFormat):
         raise TypeError(f"quantize: format must be of floats or fixed point, got {number_format}")
-    if not holds(FLOAT64, number_format):
-        raise ValueError(f"quantize: values of {number_format.name} must fit float64")
     narrow = from_float32 and holds(FLOAT32, number_format)
     in_float32 = narrow and suits_float32(number_format, rounding)
     grid = grid_of(number_format, rounding, FLOAT32 if in_float32 else FLOAT64)

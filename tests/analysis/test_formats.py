@@ -119,6 +119,10 @@ BLOCK = BlockFormat("block", 12, 3, 3)
         ({"format": float_format(8, 48), "rounding": Rounding.STOCHASTIC}, "too wide to round"),
         ({"order": Fused(4, 10), "product": Product(float_format(5, 2))}, "has exact products"),
         ({"order": Fused(4, 10), "format": FixedFormat("i", 8)}, "needs a floating-point format"),
+        (
+            {"order": Fused(4, 10), "rounding": Rounding.STOCHASTIC, "chunk": 6},
+            "must be whole fused steps of 4 terms, got chunk = 6",
+        ),
         ({"format": BLOCK, "chunk": 16}, "needs a chunk .the block. and an outer"),
         ({"format": BLOCK, "outer": WIDE, "chunk": 8, "order": Tree()}, "one by one"),
     ],
@@ -139,6 +143,7 @@ def test_accumulators_that_contradict_themselves_are_refused(
             "needs a code for it",
         ),
         (lambda: FloatFormat("f", 4, 3, exponent_bias=512), "must be in -511..511, got 512"),
+        (lambda: FloatFormat("f", 10, 3, exponent_bias=-511), "got exponents 509..1533"),
         (lambda: FixedFormat("f", 54), "width bits must be in 2..53, got 54"),
         (lambda: FixedFormat("f", 8, overflow=Overflow.INFINITY), "saturates or wraps"),
         (lambda: BlockFormat("f", 8, 25, 3), "a fraction bits must be in 0..24, got 25"),

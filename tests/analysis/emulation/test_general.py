@@ -273,7 +273,7 @@ def float_formats(draw: st.DrawFn) -> FloatFormat:
     top = draw(st.sampled_from(TopCodes))
     overflows = [Overflow.SATURATE] + [INFINITY] * (top is TopCodes.SPECIAL)
     return FloatFormat(
-        *("drawn", exponent_bits, mantissa_bits, draw(st.none() | st.integers(22, 511)), top),
+        *("drawn", exponent_bits, mantissa_bits, draw(st.none() | st.integers(23, 511)), top),
         *(draw(st.booleans()), draw(st.sampled_from(overflows))),
     )
 
