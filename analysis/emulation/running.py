@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,8 +27,8 @@ Array = npt.NDArray[np.floating]
 log = logging.getLogger("partialsum")
 #: pieces of work for each thread, so that a thread that is held up does not hold up all
 _PIECES = 4
-#: products for which a thread more is worth its start
-_WORTH = 1 << 20
+#: products for which a thread more is worth its start, and of which a piece more is cut
+_WORTH, _LARGE = 1 << 21, 1 << 25
 #: hashes of rows that are kept at once: 64 MiB
 _HASHES = 1 << 24
 #: products of a panel that the general kernels take at once: 32 MiB of float64
@@ -136,20 +137,34 @@ def _called(kernel: Any, *arguments: Any) -> None:
 
 
 def _each(piece: Callable[..., None], pieces: Sequence[tuple[Any, Any]], threads: int) -> None:
-    """Call ``piece`` on all."""
-    if threads == 1 or len(pieces) == 1:
-        for part in pieces:
+    """Call ``piece`` on all; this thread and others take one after the other."""
+    left = deque(pieces)
+
+    def work() -> None:
+        while left:
+            try:
+                part = left.popleft()
+            except IndexError:  # another thread was faster
+                return
             piece(*part)
+
+    others = min(threads, len(pieces)) - 1
+    if others < 1:
+        work()
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda part: piece(*part), pieces))
+    with ThreadPoolExecutor(others) as pool:
+        working = [pool.submit(work) for _ in range(others)]
+        work()
+        for one in working:
+            one.result()
 
 
 def _pieces(
     panels: int, rows: int, threads: int, products: int
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """(panels, rows) ranges: panels side by side, rows cut only where panels are few."""
-    wanted = 1 if threads == 1 else max(1, min(_PIECES * threads, products // _WORTH))
+    enough = min(threads, products // _WORTH)
+    wanted = 1 if threads == 1 else max(1, enough, min(_PIECES * threads, products // _LARGE))
     across = min(panels, wanted)
     down = min(-(-wanted // across), -(-rows // ROWS))
     panel_edges = [panels * cut // across for cut in range(across + 1)]
