@@ -1,0 +1,85 @@
+"""A small sample of products that stands for their distribution: stratified, the same every time.
+
+A term is drawn at the quantiles (i + ½)/N; the operands of a product at the points of a Kronecker
+lattice, (i + ½)/N and {i φ} with the golden ratio φ, whose discrepancy is O(log N/N) (Niederreiter,
+"Random Number Generation and Quasi-Monte Carlo Methods", 1992). Both are then rounded to their
+formats as :mod:`analysis.operands` does. Operands in blocks share exponents and are drawn at
+random, with a fixed seed, by that module itself.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from analysis.distributions import Blocks, Distribution, Operand, Products, Sample, Shape
+from analysis.operands import on_grid, operand_tiles
+
+Floats = npt.NDArray[np.float64]
+
+#: values of terms, and of products
+TERMS, PAIRS = 1 << 14, 1 << 15
+_GOLDEN = 0.6180339887498949
+_SEED = 20190506  # any
+
+
+def _quantiles(distribution: Distribution, at: Floats) -> Floats:
+    """The value below which the share ``at`` of a distribution lies."""
+    match distribution:
+        case Shape.GAUSSIAN:
+            return np.asarray(ndtri(at))
+        case Shape.HALF_NORMAL:
+            return np.asarray(ndtri(0.5 + 0.5 * at))
+        case Shape.LAPLACE:
+            tail = np.log(2.0 * np.minimum(at, 1.0 - at)) / math.sqrt(2.0)
+            return np.asarray(np.where(at < 0.5, tail, -tail))
+        case Shape.UNIFORM:
+            return (2.0 * at - 1.0) * math.sqrt(3.0)
+        case Sample(values=values):
+            return np.sort(values.astype(np.float64))[(at * values.size).astype(np.int64)]
+    drawn = distribution.draw(np.random.default_rng(_SEED), (at.size,))
+    return np.sort(drawn.astype(np.float64))[(at * at.size).astype(np.int64)]
+
+
+def _values(operand: Operand, products: Products, at: Floats) -> Floats:
+    """Values of an operand at quantiles; the first ``density`` of them are kept."""
+    kept = at < operand.density
+    inner = np.where(kept, at / operand.density, 0.5)
+    x = operand.scale * kept * (_quantiles(operand.distribution, inner) + operand.shift)
+    form = products.grid if operand.format is None else operand.format
+    return on_grid(x.astype(np.float32)[:, None], form)[:, 0].astype(np.float64)
+
+
+def _in_blocks(products: Products) -> tuple[Floats, Floats]:
+    """Pairs of neighbours along K."""
+    ((a, b),) = operand_tiles(products, 1024, (2, 64), _SEED)
+    left = np.repeat(a.T[:, :1], b.shape[1], axis=1)
+    return left.ravel().astype(np.float64), b.ravel().astype(np.float64)
+
+
+@lru_cache(maxsize=64)
+def operand_pairs(products: Products) -> tuple[Floats, Floats]:
+    """Values of both operands, of equal weight; of terms, the second are ones.
+
+    Where −p is distributed as p, every product comes with its negative.
+    """
+    if any(isinstance(one.format, Blocks) for one in (products.a, products.b) if one is not None):
+        a, b = _in_blocks(products)
+    elif products.b is None:
+        a = _values(products.a, products, (np.arange(TERMS, dtype=np.float64) + 0.5) / TERMS)
+        b = np.ones_like(a)
+    else:
+        i = np.arange(PAIRS, dtype=np.float64)
+        first, second = (i + 0.5) / PAIRS, (i * _GOLDEN + 0.25 / PAIRS) % 1.0
+        a = _values(products.a, products, first)
+        b = _values(products.b, products, second)
+    if symmetric(products):
+        a, b = np.concatenate([a, -a]), np.concatenate([b, b])
+    return a, b
+
+
+def symmetric(products: Products) -> bool:
+    """Whether −p is distributed as p."""
+    return products.a.symmetric or (products.b is not None and products.b.symmetric)
