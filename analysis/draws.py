@@ -56,12 +56,18 @@ class Stream:
 
 
 def stream_of(rng: "Stream | np.random.Generator | int") -> Stream:
-    """The stream that ``rng`` stands for: itself, its seed, or a seed drawn from a generator."""
+    """The stream that ``rng`` stands for: itself, its seed, or a seed drawn from a generator.
+
+    Raises:
+        TypeError: it is none of these.
+    """
     if isinstance(rng, Stream):
         return rng
     if isinstance(rng, np.random.Generator):
         return Stream(int(rng.integers(2**63)))
-    return Stream(int(rng))
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool):
+        return Stream(int(rng))
+    raise TypeError(f"rng must be a seed, a numpy.random.Generator or a Stream, got {rng!r}")
 
 
 class Draw(NamedTuple):

@@ -15,6 +15,7 @@ from analysis.number_formats import (
     Overflow,
     Rounding,
     TopCodes,
+    check_kind,
     float_format,
 )
 
@@ -56,6 +57,8 @@ class Product:
     rounding: Rounding = Rounding.NEAREST_EVEN
 
     def __post_init__(self) -> None:
+        check_kind("product", "format", self.format, FloatFormat)
+        check_kind("product", "rounding", self.rounding, Rounding)
         if self.rounding is Rounding.STOCHASTIC:
             raise ValueError("product: rounding must be deterministic, got stochastic")
 
@@ -106,9 +109,14 @@ class Fused:
     least_exponents: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        check_kind("fused", "terms", self.terms, int)
+        check_kind("fused", "kept bits", self.kept_bits, int)
+        check_kind("fused", "alignment", self.alignment, Rounding)
+        check_kind("fused", "outside", self.outside, Outside, type(None))
         if not 1 <= self.terms <= MAX_TERMS:
             raise ValueError(f"fused: terms must be in 1..{MAX_TERMS}, got {self.terms}")
         apart = self.outside or Outside()
+        check_kind("fused", "alignment outside", apart.alignment, Rounding)
         for kept in (self.kept_bits, apart.terms_bits, apart.sum_bits):
             if kept is not None and not 0 <= kept <= MAX_KEPT_BITS:
                 raise ValueError(f"fused: kept bits must be in 0..{MAX_KEPT_BITS}, got {kept}")
@@ -145,6 +153,7 @@ class Accumulator:
     random_bits: int | None = None  #: of a stochastic rounding; None: as good as ideal
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if self.chunk is not None and self.chunk < 1:
             raise ValueError(f"accumulator: chunk must be at least 1 product, got {self.chunk}")
         self._check_outer()
@@ -164,6 +173,16 @@ class Accumulator:
                     f"accumulator: a fused step needs a floating-point format, got"
                     f" {self.format.name}"
                 )
+
+    def _check_kinds(self) -> None:
+        nothing = type(None)
+        check_kind("accumulator", "format", self.format, FloatFormat, FixedFormat, BlockFormat)
+        check_kind("accumulator", "rounding", self.rounding, Rounding)
+        check_kind("accumulator", "chunk", self.chunk, int, nothing)
+        check_kind("accumulator", "outer", self.outer, Accumulator, nothing)
+        check_kind("accumulator", "order", self.order, Sequential, Tree, Fused)
+        check_kind("accumulator", "product", self.product, Product, nothing)
+        check_kind("accumulator", "random bits", self.random_bits, int, nothing)
 
     def _check_outer(self) -> None:
         if self.outer is None:

@@ -46,6 +46,17 @@ class TopCodes(StrEnum):
     NUMBERS = "numbers"  #: numbers (OCP FP6 and FP4; the "fnuz" formats, whose NaN is −0)
 
 
+def check_kind(owner: str, field: str, value: object, *kinds: type) -> None:
+    """Refuse a field of another kind: a string equals the enum's member it spells, and is none.
+
+    Raises:
+        TypeError: naming all three.
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+        raise TypeError(f"{owner}: {field} must be of type {wanted}, got {value!r}")
+
+
 def _check_bits(name: str, field: str, bits: int, least: int, most: int) -> None:
     if type(bits) is not int:  # powers of NumPy's integers overflow silently
         raise TypeError(f"format {name}: {field} bits must be an int, got {bits!r}")
@@ -81,6 +92,10 @@ class FloatFormat:
     def __post_init__(self) -> None:
         _check_bits(self.name, "exponent", self.exponent_bits, 2, MAX_EXPONENT_BITS)
         _check_bits(self.name, "mantissa", self.mantissa_bits, 0, MAX_MANTISSA_BITS)
+        check_kind(f"format {self.name}", "exponent bias", self.exponent_bias, int, type(None))
+        check_kind(f"format {self.name}", "top codes", self.top, TopCodes)
+        check_kind(f"format {self.name}", "subnormals", self.subnormals, bool)
+        check_kind(f"format {self.name}", "overflow", self.overflow, Overflow)
         half = 2 ** (MAX_EXPONENT_BITS - 1)
         if self.exponent_bias is not None and not -half < self.exponent_bias < half:
             raise ValueError(
@@ -162,6 +177,7 @@ class FixedFormat:
     def __post_init__(self) -> None:
         _check_bits(self.name, "width", self.width_bits, 2, MAX_FIXED_BITS)
         _check_bits(self.name, "fraction", self.fraction_bits, -500, 500)
+        check_kind(f"format {self.name}", "overflow", self.overflow, Overflow)
         if self.overflow is Overflow.INFINITY:
             raise ValueError(
                 f"format {self.name}: fixed point saturates or wraps, got overflow = infinity"
@@ -198,6 +214,7 @@ class BlockFormat:
         _check_bits(self.name, "width", self.width_bits, 2, MAX_FIXED_BITS)
         _check_bits(self.name, "a fraction", self.a_fraction_bits, 0, 24)
         _check_bits(self.name, "b fraction", self.b_fraction_bits, 0, 24)
+        check_kind(f"format {self.name}", "overflow", self.overflow, Overflow)
         if self.overflow is Overflow.INFINITY:
             raise ValueError(
                 f"format {self.name}: a block saturates or wraps, got overflow = infinity"

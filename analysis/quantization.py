@@ -13,6 +13,7 @@ from analysis.draws import Stream, stream_of
 from analysis.elementwise import Chance, Grid, round_elements, round_elements_by_chance
 from analysis.formats import Accumulator, FixedFormat, FloatFormat, Overflow, Rounding
 from analysis.grids import FLOAT32, FLOAT64, Format, grid_of, holds, suits_float32
+from analysis.number_formats import check_kind
 from analysis.threads import available_threads
 
 Array = npt.NDArray[Any]
@@ -109,6 +110,7 @@ def quantize(
             no ``rng``; an element of fixed point is NaN, or infinite where it wraps (``out`` is
             then overwritten in part).
     """
+    check_kind("quantize", "rounding", rounding, Rounding)
     values = _floats(x)
     way = _way(number_format, rounding, values.dtype == np.float32, random_bits)
     if out is None:

@@ -20,6 +20,7 @@ from analysis.formats import (
     Fused,
     Sequential,
 )
+from analysis.number_formats import check_kind
 from analysis.quantization import quantize
 from analysis.threads import available_threads
 
@@ -41,6 +42,7 @@ def offsets(b: Array) -> Offsets:
 
 def _check(a: Array, b: Array) -> None:
     for operand in (a, b):
+        check_kind("matmul", "an operand", operand, np.ndarray)
         if operand.dtype not in (np.float32, np.float64):
             raise TypeError(f"matmul: operands must be float32 or float64, got {operand.dtype}")
     if min(a.ndim, b.ndim) < 2 or a.shape[-1] != b.shape[-2]:
@@ -57,8 +59,18 @@ def _check_start(start: Array, shape: tuple[int, ...], accumulator: Accumulator)
     grid = accumulator.outer_accumulator.format
     assert isinstance(grid, FloatFormat | FixedFormat)
     values = quantize(start, grid)
-    if not np.array_equal(values, start):
+    if not np.array_equal(values, start, equal_nan=True):
         raise ValueError(f"matmul: start must lie on the grid of {grid.name}, got values off it")
+
+
+def _check_step(stream: Stream, accumulator: Accumulator) -> None:
+    order = accumulator.order
+    whole = accumulator.chunk or (order.terms if isinstance(order, Fused) else 1)
+    if stream.step % whole:
+        raise ValueError(
+            f"matmul: a piece must begin where a chunk or fused step of {whole} products does, got"
+            f" step = {stream.step}"
+        )
 
 
 def _check_products(left: Contents, right: Contents) -> None:
@@ -67,7 +79,7 @@ def _check_products(left: Contents, right: Contents) -> None:
     if bits > _FLOAT64_BITS:
         raise ValueError(
             f"matmul: exact products must fit {_FLOAT64_BITS} significant bits,"
-            f" got operands that need {bits}"
+            f" got operands that need {bits}: quantise them first"
         )
     lowest = min(left.lowest + right.lowest, left.lowest, right.lowest)
     highest = max(left.highest + right.highest + 1, left.highest, right.highest)
@@ -120,9 +132,9 @@ def matmul(
     broadcast. ``rng`` is what stochastic rounding draws from: a seed, a generator, or a
     :class:`Stream` that says where in a larger product this one lies (matrix number i of a batch
     begins at row i·M). ``start`` (..., M, N), on the (outer) accumulator's grid, is where the sums
-    begin, so that a long K can be fed in pieces (of whole chunks). The result has the operands'
-    type, or float64 where the accumulator is wider than that, and does not depend on ``threads``
-    (None: all cores) or on the machine. Equal, bit for bit, to
+    begin, so that a long K can be fed in pieces (of whole chunks, or whole fused steps). The result
+    has the operands' type, or float64 where the accumulator is wider than that, and does not depend
+    on ``threads`` (None: all cores) or on the machine. Equal, bit for bit, to
     :func:`analysis.emulation.reference.matmul_exact`.
 
     >>> from analysis.formats import float_format
@@ -131,11 +143,13 @@ def matmul(
     [[16.0]]
 
     Raises:
-        TypeError: an operand is neither float32 nor float64.
+        TypeError: an argument is of another kind; an operand is neither float32 nor float64.
         ValueError: shapes do not match, ``threads`` is not positive, ``start`` is off the grid,
             stochastic rounding without ``rng``, or float64 cannot hold every product exactly.
     """
     _check(a, b)
+    check_kind("matmul", "accumulator", accumulator, Accumulator)
+    check_kind("matmul", "start", start, np.ndarray, type(None))
     _check_threads(threads)
     batch = _batch(a, b)
     shape = (*batch, a.shape[-2], b.shape[-1])
@@ -143,6 +157,7 @@ def matmul(
     stream = Stream(0) if rng is None else stream_of(rng)
     if rng is None and accumulator.stochastic:
         raise ValueError("matmul: stochastic rounding needs rng, a seed or a Stream, got None")
+    _check_step(stream, accumulator)
     with usual_arithmetic():
         if start is not None:
             _check_start(start, shape, accumulator)
@@ -196,7 +211,7 @@ def _multiply_by(
     left, right, began = contents(a), contents(b.flat), contents(read_only(out))
     _check_products(left, right)
     plan = None
-    if left.finite and right.finite and not (left.subnormal or right.subnormal):
+    if left.finite and right.finite and began.finite and not (left.subnormal or right.subnormal):
         extent = extent_of(a, left, right, began)
         plan = plan_of(extent, accumulator, a.shape[1])
     if plan is not None and plan.fits(stream):

@@ -176,7 +176,7 @@ def _stretch(accumulator: Accumulator, length: int) -> int:
     """Products that the general kernels take at once: whole chunks and steps, or a whole tree."""
     match accumulator.chunk, accumulator.order:
         case None, Tree():
-            return length
+            return max(length, 1)
         case None, Fused(terms=terms):
             unit = terms
         case chunk, _:

@@ -184,3 +184,25 @@ def test_the_ideal_stochastic_rounding_looks_at_all_that_is_carried() -> None:
 
     assert [ideal(float_format(8, m)) for m in (9, 19, 20, 23)] == [33, 33, 32, 29]
     assert ideal(FixedFormat("int32", 32)) == 21
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        # a string equals the member of the enum that it spells
+        (lambda: Accumulator(float_format(6, 9), "stochastic"), "rounding must be of type Roundi"),  # type: ignore[arg-type]
+        (lambda: FixedFormat("q", 8, overflow="wrap"), "overflow must be of type Overflow, got 'w"),  # type: ignore[arg-type]
+        (lambda: FloatFormat("f", 5, 2, overflow="infinity"), "overflow must be of type Overflow"),  # type: ignore[arg-type]
+        (lambda: BlockFormat("f", 8, 2, 2, "wrap"), "overflow must be of type Overflow"),  # type: ignore[arg-type]
+        (lambda: Accumulator(float_format(6, 9), chunk=4.0), "chunk must be of type int, got 4.0"),  # type: ignore[arg-type]
+        (lambda: Accumulator(float_format(6, 9), chunk=True), "chunk must be of type int, got Tru"),
+        (lambda: Accumulator(float_format(6, 9), order=Tree), "order must be of type Sequential o"),  # type: ignore[arg-type]
+        (lambda: Accumulator("e6m9"), "format must be of type FloatFormat or"),  # type: ignore[arg-type]
+        (lambda: Accumulator(float_format(6, 9), product=float_format(5, 2)), "product must be of"),  # type: ignore[arg-type]
+        (lambda: Product(float_format(5, 2), "toward-zero"), "rounding must be of type Rounding"),  # type: ignore[arg-type]
+        (lambda: Fused(4, 4, "toward-zero"), "alignment must be of type Rounding"),  # type: ignore[arg-type]
+    ],
+)
+def test_fields_of_another_kind_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make()

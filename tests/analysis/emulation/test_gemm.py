@@ -4,6 +4,7 @@ Single steps by the million are in ``test_steps.py``; that nothing depends on ho
 in ``test_pieces.py``.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,8 +23,10 @@ from analysis.formats import (
     Accumulator,
     FixedFormat,
     FloatFormat,
+    Fused,
     Overflow,
     Rounding,
+    Tree,
     float_format,
 )
 from analysis.quantization import quantize
@@ -33,12 +36,14 @@ Floats = npt.NDArray[np.floating]
 NEAREST, AWAY, ZERO, UP, DOWN, STOCHASTIC = Rounding
 E5M2, E4M3, HALF, SINGLE = (float_format(*f) for f in ((5, 2), (4, 3), (5, 10), (8, 23)))
 FINE = Accumulator(float_format(6, 9))
-STREAM = Stream(2024, row=7, column=130, step=48)
+#: begins where a chunk of any length below does
+STEP = math.lcm(*range(1, 13), 63, 64, 255, 256, 257, 258, 1000)
+STREAM = Stream(2024, row=7, column=130, step=STEP)
 
 
 def assert_same_bits(computed: Floats, exact: Floats) -> None:
     assert computed.shape == exact.shape
-    assert np.array_equal(computed, exact)
+    assert np.array_equal(computed, exact, equal_nan=True)
     assert np.array_equal(np.signbit(computed), np.signbit(exact))  # of zeros too
 
 
@@ -339,7 +344,10 @@ ONE = np.ones((1, 1))
         (ONE, np.ones((2, 1)), {}, ValueError, "(..., M, K) and (..., K, N), got (1, 1) and (2"),
         (np.ones(3), ONE, {}, ValueError, "got (3,) and (1, 1)"),
         (ONE, ONE, {"start": np.ones((1, 2))}, ValueError, "shape (1, 1), got (1, 2)"),
-        (ONE, ONE, {"start": ONE * np.nan}, ValueError, "start must lie on the grid of e6m9"),
+        (ONE, ONE, {"start": ONE * np.inf}, ValueError, "start must lie on the grid of e6m9"),
+        (ONE, ONE, {"start": 1.0}, TypeError, "start must be of type ndarray, got 1.0"),
+        ([[1.0]], ONE, {}, TypeError, "an operand must be of type ndarray, got"),
+        (ONE, ONE, {"rng": 1.5}, TypeError, "or a Stream, got 1.5"),
         (ONE, ONE, {"start": ONE * 1e300}, ValueError, "start must lie on the grid of e6m9"),
         (ONE, ONE, {"start": ONE * 2.0**-40}, ValueError, "start must lie on the grid of e6m9"),
         (ONE, ONE, {"start": ONE + 2.0**-10}, ValueError, "start must lie on the grid of e6m9"),
@@ -368,3 +376,17 @@ def test_batches_that_do_not_fit_each_other_are_refused() -> None:
 def test_stochastic_rounding_needs_a_source_of_chance() -> None:
     with pytest.raises(ValueError, match="needs rng, a seed or a Stream, got None"):
         matmul(ONE, ONE, narrow(3, STOCHASTIC))
+
+
+def test_a_piece_begins_where_a_chunk_or_a_fused_step_does() -> None:
+    for options in ({"chunk": 4}, {"order": Fused(4, 9)}):
+        with pytest.raises(
+            ValueError, match="a chunk or fused step of 4 products does, got step = 6"
+        ):
+            matmul(ONE, ONE, Accumulator(float_format(6, 9), **options), rng=Stream(1, step=6))
+
+
+def test_a_sum_that_became_nan_goes_on_and_a_tree_of_nothing_is_zero() -> None:
+    start = np.array([[np.nan, 1.0]])
+    assert_exact(np.ones((1, 3)), np.ones((3, 2)), FINE, start)
+    assert_exact(np.ones((1, 0)), np.ones((0, 2)), Accumulator(float_format(6, 9), order=Tree()))
