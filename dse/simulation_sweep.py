@@ -57,12 +57,19 @@ def sweep(
             known[job.case] = row
             rows.append(row)
             if file is not None and clock() > saved_at + _SAVE_EVERY_S:
-                write_records(file, rows)
+                _save(file, rows)
                 saved, saved_at = len(rows), clock()
     finally:
         if file is not None and len(rows) > saved:
-            write_records(file, rows)
+            _save(file, rows)
     return [known[job.case] for job in wanted]
+
+
+def _save(file: Path, rows: Sequence[SimulationRow]) -> None:
+    """Write the rows, and behind them those that another run has put there meanwhile."""
+    ours = {row.case for row in rows}
+    others = [row for row in read_records(file, SimulationRow) if row.case not in ours]
+    write_records(file, [*rows, *others])
 
 
 def _run(job: Job, clock: Callable[[], float], on_progress: Advance) -> SimulationRow:

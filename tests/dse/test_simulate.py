@@ -154,6 +154,19 @@ def test_a_long_sweep_is_saved_on_the_way(tmp_path: Path) -> None:
     assert rows[0].seconds == 3
 
 
+def test_rows_that_another_run_puts_there_meanwhile_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "sums.csv"
+    ours, theirs = (jobs(Study(n=(16,), m_acc=(m_acc,), most_samples=64)) for m_acc in (3, 5))
+
+    def meanwhile(_done: int, _total: int) -> None:
+        if not file.exists():
+            sweep(theirs, file, lambda: 0.0, lambda *_: None)
+
+    sweep(ours, file, lambda: 0.0, meanwhile)
+    held = {row.case for row in read_records(file, SimulationRow)}
+    assert held == {job.case for job in (*ours, *theirs)}
+
+
 def test_an_empirical_sample_is_summed_and_named(partialsum: Partialsum, tmp_path: Path) -> None:
     sample, file = tmp_path / "=mine.npy", tmp_path / "sums.csv"
     np.save(sample, np.random.default_rng(1).laplace(0, 1e-4, 1000))
