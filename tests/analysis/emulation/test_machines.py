@@ -21,7 +21,7 @@ from analysis.draws import Stream
 from analysis.emulation import matmul, matmul_exact
 from analysis.emulation.steps import Draws, Lane, Method, Mode, Step
 from analysis.emulation.tile import Machine, _tile_function, machine_of, set_rounding
-from analysis.formats import Accumulator, Fused, Rounding, float_format
+from analysis.formats import Accumulator, Rounding, float_format
 
 Floats = npt.NDArray[np.floating]
 
@@ -42,7 +42,6 @@ ACCUMULATORS = {
     "chunks": Accumulator(E6M9, chunk=48, outer=Accumulator(SINGLE)),
     "random chunks": Accumulator(E6M9, STOCHASTIC, chunk=10, random_bits=8),
     "general": Accumulator(float_format(3, 5), AWAY),
-    "fused": Accumulator(SINGLE, ZERO, order=Fused(8, kept_bits=13)),
 }
 
 

@@ -113,6 +113,21 @@ def test_the_ends_of_float64(m: int, rounding: Rounding) -> None:
     assert plan(a * 8, b, accumulator) is None
 
 
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_sums_rounded_to_nearest_may_exceed_their_magnitudes(
+    sign: float, rounding: Rounding
+) -> None:
+    # at m = 1: 3.9 → 4, 5.1 → 6, 7.1 → 8, 10.2 → 12, the largest; but all add up to 10.4 only
+    a, b = np.array([[2.0, 0.5625, 0.5625, 1.125, 1.125]]), np.full((5, 1), sign * 1.9375)
+    accumulator = narrow(1, rounding, exponent_bits=5)
+    small = FloatFormat("below 16", 4, 1, exponent_bias=11)
+    assert small.largest == 12
+    assert step(a, b, accumulator).clamp is False
+    assert step(a, b, replace(accumulator, format=small)).clamp
+    assert_exact(a, b, replace(accumulator, format=small))
+
+
 @pytest.mark.parametrize("rounding", [UP, DOWN])
 @pytest.mark.parametrize("chunk", [None, 1200])
 def test_products_below_the_grid_creep_up_to_the_largest(
