@@ -75,6 +75,7 @@ def test_threads(
     monkeypatch: pytest.MonkeyPatch, accumulator: Accumulator, shape: tuple[int, int, int]
 ) -> None:
     monkeypatch.setattr(running, "_WORTH", 256)
+    monkeypatch.setattr(running, "_LARGE", 1024)
     a, b = operands(*shape)
     alone = matmul(a, b, accumulator, rng=STREAM, threads=1)
     for threads in (2, 3, 4, 7, None):
