@@ -22,14 +22,13 @@ and CDNA2 takes subnormal operands for zero. Corners, where MMA-Sim says otherwi
 
 Left out, because no value says it: sums of float64; CDNA1 (four products exactly); CDNA3 with FP8
 operands (even and odd products apart); block-scaled MXFP8, MXFP4 and NVFP4 on Blackwell (scales
-take part in the alignment); DLFloat16 and the 12-bit accumulator of Blumenfeld et al. (2024), whose
-lowest exponent code is a binade of normal numbers.
+take part in the alignment).
 """
 
 from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from analysis.formats import (
     Accumulator,
@@ -37,6 +36,7 @@ from analysis.formats import (
     FixedFormat,
     FloatFormat,
     Fused,
+    LowestCodes,
     Outside,
     Overflow,
     Product,
@@ -124,67 +124,98 @@ def _tensor_core(operands: str, terms: int, kept_bits: int) -> Accumulator:
     return Accumulator(E8M13 if kept_bits == 13 else FLOAT32, Rounding.TOWARD_ZERO, order=order)
 
 
-def _tensor_cores() -> dict[str, Accumulator]:
+class Unit(NamedTuple):
+    """An accumulator, and the name of the format of its operands; None: whatever it is given."""
+
+    operands: str | None
+    accumulator: Accumulator
+
+
+def _tensor_cores() -> dict[str, Unit]:
     """``hopper_float16`` has a float32 result, ``hopper_float16_to_float16`` a rounded float16."""
     named = {}
     for architecture, formats, terms, kept_bits in TENSOR_CORES:
         for operands in formats:
             name, unit = f"{architecture}_{operands}", _tensor_core(operands, terms, kept_bits)
-            named[name] = unit
+            named[name] = Unit(operands, unit)
             if operands in ("float16", *FP8, *FP6_FP4):
-                named[f"{name}_to_float16"] = Accumulator(FLOAT16, order=unit.order)
+                narrow = Accumulator(FLOAT16, order=unit.order)
+                named[f"{name}_to_float16"] = Unit(operands, narrow)
     return named
 
 
-def _promoted(operands: str) -> Accumulator:
+def _promoted(operands: str) -> Unit:
     """Hopper's FP8 sums, added up in float32 every four instructions of 32 products.
 
     DeepSeek-V3 (arXiv 2412.19437), section 3.3.2.
     """
     inner = _tensor_core(operands, 32, 13)
     outer = Accumulator(FLOAT32)
-    return Accumulator(inner.format, inner.rounding, chunk=128, outer=outer, order=inner.order)
+    promoted = Accumulator(inner.format, inner.rounding, chunk=128, outer=outer, order=inner.order)
+    return Unit(operands, promoted)
 
 
-def _cdna3(operands: str, terms: int) -> Accumulator:
+def _cdna3(operands: str, terms: int) -> Unit:
     """MMA-Sim amd/sim.py: products cut to 24 bits, their sum and the running one rounded down."""
     outside = Outside(terms_bits=31, sum_bits=24, alignment=Rounding.DOWN)
     least = _least_exponents(operands)
-    return Accumulator(FLOAT32, order=Fused(terms, 24, outside=outside, least_exponents=least))
+    order = Fused(terms, 24, outside=outside, least_exponents=least)
+    return Unit(operands, Accumulator(FLOAT32, order=order))
 
 
-def _cdna2(terms: int) -> Accumulator:
+def _cdna2(operands: str, terms: int) -> Unit:
     """MMA-Sim arithmetic/ftz_mul_add.py: a tree of float32 sums, without subnormals."""
-    flushing = FloatFormat("float32_flush", 8, 23, subnormals=False, overflow=INFINITY)
-    return Accumulator(flushing, chunk=terms, order=Tree(), product=Product(flushing))
+    flushing = FloatFormat("float32_flush", 8, 23, lowest=LowestCodes.ZERO, overflow=INFINITY)
+    tree = Accumulator(flushing, chunk=terms, order=Tree(), product=Product(flushing))
+    return Unit(operands, tree)
 
+
+def _blumenfeld() -> Accumulator:
+    """M7E4 with biases 10 (sums) and 12 (products); every result is cut, and below 2^-bias zero.
+
+    Blumenfeld, Hubara and Soudry (ICLR 2024, arXiv 2401.14110); their kernel masks the mantissa of
+    a float32, which cuts magnitudes, and adds chunk sums by the same rule.
+    """
+    sums, products = (
+        FloatFormat(name, 4, 7, bias, top=NUMBERS, lowest=LowestCodes.NORMAL)
+        for name, bias in (("m7e4_bias10", 10), ("m7e4_bias12", 12))
+    )
+    product = Product(products, Rounding.TOWARD_ZERO)
+    return Accumulator(sums, Rounding.TOWARD_ZERO, chunk=16, product=product)
+
+
+_UNITS: Mapping[str, Unit] = {
+    # a fused multiply-add each, in the formats above
+    "float32": Unit(None, Accumulator(FLOAT32)),
+    "float16": Unit(None, Accumulator(FLOAT16)),
+    "bfloat16": Unit(None, Accumulator(_floating("bfloat16"))),
+    "int32": Unit("int8", Accumulator(FixedFormat("int32", 32))),
+    "int32_wrap": Unit("int8", Accumulator(FixedFormat("int32_wrap", 32, overflow=Overflow.WRAP))),
+    # OCP MX: 32 elements in 64ths of a shared power of two. The specification leaves
+    # the sums' precision open; here they are exact in a block and float32 between blocks
+    "mxint8": Unit(
+        "mxint8",
+        Accumulator(BlockFormat("mxint8", 32, 6, 6), chunk=32, outer=Accumulator(FLOAT32)),
+    ),
+    # Wang et al. (NeurIPS 2018): FP8 products, nearest rounding, chunks of 64
+    "wang_2018": Unit("fp8_e5m2", Accumulator(float_format(6, 9), chunk=64)),
+    "blumenfeld_2024": Unit(None, _blumenfeld()),
+    **_tensor_cores(),
+    **{f"hopper_{operands}_promoted": _promoted(operands) for operands in FP8},
+    "cdna3_float16": _cdna3("float16", 8),
+    "cdna3_bfloat16": _cdna3("bfloat16", 8),
+    "cdna3_xf32": _cdna3("tf32", 4),
+    "cdna2_float16": _cdna2("float16", 4),
+    "cdna2_bfloat16": _cdna2("bfloat16", 4),  # instructions "_1k"
+    "cdna2_bfloat16_pairs": _cdna2("bfloat16", 2),  # those before
+}
 
 #: name to accumulator
 ACCUMULATORS: Mapping[str, Accumulator] = MappingProxyType(
-    {
-        # a fused multiply-add each, in the formats above
-        "float32": Accumulator(FLOAT32),
-        "float16": Accumulator(FLOAT16),
-        "bfloat16": Accumulator(_floating("bfloat16")),
-        "int32": Accumulator(FixedFormat("int32", 32)),
-        "int32_wrap": Accumulator(FixedFormat("int32_wrap", 32, overflow=Overflow.WRAP)),
-        # OCP MX: 32 elements in 64ths of a shared power of two. The specification leaves
-        # the sums' precision open; here they are exact in a block and float32 between blocks
-        "mxint8": Accumulator(
-            BlockFormat("mxint8", 32, 6, 6), chunk=32, outer=Accumulator(FLOAT32)
-        ),
-        # Wang et al. (NeurIPS 2018): FP8 products, nearest rounding, chunks of 64
-        "wang_2018": Accumulator(float_format(6, 9), chunk=64),
-        **_tensor_cores(),
-        **{f"hopper_{operands}_promoted": _promoted(operands) for operands in FP8},
-        "cdna3_float16": _cdna3("float16", 8),
-        "cdna3_bfloat16": _cdna3("bfloat16", 8),
-        "cdna3_xf32": _cdna3("tf32", 4),
-        "cdna2_float16": _cdna2(4),
-        "cdna2_bfloat16": _cdna2(4),  # instructions "_1k"
-        "cdna2_bfloat16_pairs": _cdna2(2),  # those before
-    }
+    {name: unit.accumulator for name, unit in _UNITS.items()}
 )
+#: short names, and what they stand for: FP8 of a forward pass (Micikevicius et al., 2209.05433)
+_SHORT = {name.replace("_fp8_e4m3", "_fp8"): name for name in _UNITS if "_fp8_e4m3" in name}
 
 
 def _named(kind: str, name: str, catalog: Mapping[str, Value]) -> Value:
@@ -207,12 +238,29 @@ def named_format(name: str) -> FloatFormat | FixedFormat:
 
 
 def named_accumulator(name: str) -> Accumulator:
-    """The accumulator of that name.
+    """The accumulator of that name; hyphens are underscores, and fp8 alone is fp8_e4m3.
 
-    >>> named_accumulator("hopper_fp8_e4m3").order.kept_bits
-    13
+    >>> named_accumulator("hopper-fp8") is ACCUMULATORS["hopper_fp8_e4m3"]
+    True
 
     Raises:
         ValueError: there is none; the message has the nearest name.
     """
-    return _named("accumulator", name, ACCUMULATORS)
+    return _unit(name).accumulator
+
+
+def operands_of(name: str) -> str | None:
+    """The format of the operands of a named accumulator; None: whatever it is given.
+
+    >>> operands_of("wang_2018")
+    'fp8_e5m2'
+
+    Raises:
+        ValueError: there is no accumulator of that name.
+    """
+    return _unit(name).operands
+
+
+def _unit(name: str) -> Unit:
+    plain = name.replace("-", "_")
+    return _named("accumulator", _SHORT.get(plain, plain), _UNITS)

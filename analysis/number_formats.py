@@ -29,6 +29,15 @@ class Rounding(StrEnum):
     DOWN = "toward-minus-infinity"
     STOCHASTIC = "stochastic"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Rounding | None":
+        """Nearest alone is to even, the default of IEEE 754.
+
+        >>> Rounding("nearest")
+        <Rounding.NEAREST_EVEN: 'nearest-even'>
+        """
+        return cls.NEAREST_EVEN if value == "nearest" else None
+
 
 class Overflow(StrEnum):
     """What becomes of a rounded result that the format cannot hold."""
@@ -44,6 +53,14 @@ class TopCodes(StrEnum):
     SPECIAL = "special"  #: infinity and NaN, as in IEEE 754
     ONE_NAN = "one-nan"  #: numbers, but for all ones: NaN (OCP E4M3)
     NUMBERS = "numbers"  #: numbers (OCP FP6 and FP4; the "fnuz" formats, whose NaN is −0)
+
+
+class LowestCodes(StrEnum):
+    """What the codes with the exponent field 0 stand for."""
+
+    SUBNORMALS = "subnormals"  #: multiples of the lowest binade's grid, as in IEEE 754
+    ZERO = "zero"
+    NORMAL = "normal"  #: one more binade; 2^emin, whose code would be that of zero, is kept
 
 
 def check_kind(owner: str, field: str, value: object, *kinds: type) -> None:
@@ -86,7 +103,7 @@ class FloatFormat:
     mantissa_bits: int  #: stored fraction bits
     exponent_bias: int | None = None  #: None: 2^(exponent bits − 1) − 1
     top: TopCodes = TopCodes.SPECIAL
-    subnormals: bool = True
+    lowest: LowestCodes = LowestCodes.SUBNORMALS
     overflow: Overflow = Overflow.SATURATE
 
     def __post_init__(self) -> None:
@@ -94,7 +111,7 @@ class FloatFormat:
         _check_bits(self.name, "mantissa", self.mantissa_bits, 0, MAX_MANTISSA_BITS)
         check_kind(f"format {self.name}", "exponent bias", self.exponent_bias, int, type(None))
         check_kind(f"format {self.name}", "top codes", self.top, TopCodes)
-        check_kind(f"format {self.name}", "subnormals", self.subnormals, bool)
+        check_kind(f"format {self.name}", "lowest codes", self.lowest, LowestCodes)
         check_kind(f"format {self.name}", "overflow", self.overflow, Overflow)
         half = 2 ** (MAX_EXPONENT_BITS - 1)
         if self.exponent_bias is not None and not -half < self.exponent_bias < half:
@@ -127,6 +144,11 @@ class FloatFormat:
         return ordinary if self.exponent_bias is None else self.exponent_bias
 
     @property
+    def subnormals(self) -> bool:
+        """Whether there are values between zero and 2^emin."""
+        return self.lowest is LowestCodes.SUBNORMALS
+
+    @property
     def emax(self) -> int:
         """Exponent of the largest finite value."""
         top_field = int(2**self.exponent_bits) - 1
@@ -138,7 +160,7 @@ class FloatFormat:
     @property
     def emin(self) -> int:
         """Exponent of the smallest normal binade."""
-        return 1 - self.bias
+        return (0 if self.lowest is LowestCodes.NORMAL else 1) - self.bias
 
     @property
     def largest(self) -> Fraction:

@@ -8,7 +8,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from analysis.catalog import ACCUMULATORS, FORMATS, named_accumulator, named_format
+from analysis.catalog import (
+    ACCUMULATORS,
+    FORMATS,
+    named_accumulator,
+    named_format,
+    operands_of,
+)
 from analysis.emulation.reference import matmul_exact
 from analysis.formats import BlockFormat, FixedFormat, FloatFormat, Fused
 
@@ -283,3 +289,32 @@ def test_blocks_of_mxint8_are_exact_and_their_sums_are_float32() -> None:
     assert dot("mxint8", block + block, block + block, start=2.0**12) == 2**12 + 2.0
     with pytest.raises(ValueError, match=r"must be a multiple of 2\^-6"):
         dot("mxint8", [1.0, 2.0**-7], [1.0, 1.0])
+
+
+def masked(x: float, bias: int) -> float:
+    """As the kernel of Blumenfeld et al. (2024) does it: clamp, flush, mask a float32's bits."""
+    most, least = 2.0 ** (2**4 - bias - 1) * (2 - 2.0**-7), 2.0**-bias
+    clamped = np.float32(min(max(x, -most), most))
+    if abs(clamped) < least:
+        return 0.0
+    word = clamped.view(np.uint32) & np.uint32(2**32 - 2 ** (23 - 7))
+    return float(word.view(np.float32))
+
+
+@pytest.mark.parametrize("scale", [2.0**-6, 0.25, 8.0])
+def test_blumenfeld_2024_is_the_masked_sum_of_its_authors(scale: float) -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((2, 50)).astype(np.float32) * np.float32(scale)
+    total = 0.0
+    for first in range(0, 50, 16):
+        inner = 0.0
+        for x, y in zip(a[first : first + 16], b[first : first + 16], strict=True):
+            inner = masked(float(np.float32(inner) + np.float32(masked(float(x) * y, 12))), 10)
+        total = masked(float(np.float32(total) + np.float32(inner)), 10)
+    assert dot("blumenfeld_2024", a.tolist(), b.tolist()) == total
+
+
+def test_short_names_and_hyphens() -> None:
+    assert named_accumulator("hopper-fp8-promoted") is ACCUMULATORS["hopper_fp8_e4m3_promoted"]
+    assert operands_of("ada-fp8") == "fp8_e4m3"
+    assert operands_of("float32") is None

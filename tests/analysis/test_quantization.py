@@ -17,6 +17,7 @@ from analysis.formats import (
     Accumulator,
     FixedFormat,
     FloatFormat,
+    LowestCodes,
     Overflow,
     Rounding,
     TopCodes,
@@ -37,8 +38,8 @@ E5M2 = float_format(5, 2)
 #: what the catalogue has not
 ODD_FORMATS: tuple[Format, ...] = (
     FloatFormat("e8m0", 8, 0, top=TopCodes.ONE_NAN),
-    FloatFormat("flushing", 5, 2, subnormals=False),
-    FloatFormat("flushing_bfloat16", 8, 7, subnormals=False, overflow=INFINITY),
+    FloatFormat("flushing", 5, 2, lowest=LowestCodes.ZERO),
+    FloatFormat("flushing_bfloat16", 8, 7, lowest=LowestCodes.ZERO, overflow=INFINITY),
     FloatFormat("low_e8m3", 8, 3, exponent_bias=135),
     FloatFormat("low_e4m3", 4, 3, exponent_bias=120, overflow=INFINITY),
     FloatFormat("high_e4m3", 4, 3, exponent_bias=-110),

@@ -15,6 +15,7 @@ from analysis.formats import (
     BlockFormat,
     FixedFormat,
     FloatFormat,
+    LowestCodes,
     Overflow,
     Rounding,
     TopCodes,
@@ -228,7 +229,7 @@ def test_fixed_point_has_no_nan_and_wraps_no_infinity(rounding: Rounding) -> Non
 
 def test_zeros_keep_their_sign() -> None:
     x = [0.0, -0.0, 1e-9, -1e-9, 256.0, -256.0]
-    for number_format in (FloatFormat("flushing", 4, 3, subnormals=False), WRAPPING):
+    for number_format in (FloatFormat("flushing", 4, 3, lowest=LowestCodes.ZERO), WRAPPING):
         y = quantize(x, number_format)[: 6 if number_format is WRAPPING else 4]
         assert not np.any(y)
         assert np.signbit(y).tolist() == np.signbit(x[: len(y)]).tolist()

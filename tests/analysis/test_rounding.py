@@ -23,7 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.draws import Draw
-from analysis.formats import FixedFormat, FloatFormat, Overflow, Rounding, TopCodes, float_format
+from analysis.formats import (
+    FixedFormat,
+    FloatFormat,
+    LowestCodes,
+    Overflow,
+    Rounding,
+    TopCodes,
+    float_format,
+)
 from analysis.rounding import exponent, round_exact
 
 DETERMINISTIC = [rounding for rounding in Rounding if rounding is not Rounding.STOCHASTIC]
@@ -105,7 +113,7 @@ def test_overflow_follows_ieee_754(rounding: Rounding, positive: float, negative
 
 @every_rounding
 def test_without_subnormals_small_results_are_zero(rounding: Rounding) -> None:
-    form = FloatFormat("form", 4, 3, subnormals=False)
+    form = FloatFormat("form", 4, 3, lowest=LowestCodes.ZERO)
     smallest = Fraction(2) ** form.emin
     nearly = smallest * Fraction(31, 32)  # half a step of the subnormals below the smallest normal
     reached = rounding in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY, Rounding.UP)

@@ -15,6 +15,7 @@ from analysis.formats import (
     FixedFormat,
     FloatFormat,
     Fused,
+    LowestCodes,
     Overflow,
     Product,
     Rounding,
@@ -47,7 +48,7 @@ KINDS = {
     "fused-in-chunks": Accumulator(NARROW, chunk=50, order=Fused(24, 10)),
     "wrapping": Accumulator(FixedFormat("q", 7, 2, Overflow.WRAP)),
     "blocks": Accumulator(BlockFormat("b", 12, 6, 6), chunk=32, outer=Accumulator(NARROW)),
-    "without-subnormals": Accumulator(FloatFormat("flush", 4, 4, subnormals=False), chunk=7),
+    "without-subnormals": Accumulator(FloatFormat("flush", 4, 4, lowest=LowestCodes.ZERO), chunk=7),
     "hopper": ACCUMULATORS["hopper_fp8_e5m2_promoted"],
 }
 

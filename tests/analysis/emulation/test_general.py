@@ -20,6 +20,7 @@ from analysis.formats import (
     FixedFormat,
     FloatFormat,
     Fused,
+    LowestCodes,
     Outside,
     Overflow,
     Product,
@@ -118,8 +119,10 @@ FORMATS = {
     "e8m44": float_format(8, 44),
     "e4m3, one NaN": FloatFormat("ocp", 4, 3, top=TopCodes.ONE_NAN),
     "e5m2, to infinity": FloatFormat("ieee", 5, 2, overflow=INFINITY),
-    "e4m6, flushing": FloatFormat("flush", 4, 6, subnormals=False),
-    "e8m23, flushing, to infinity": FloatFormat("both", 8, 23, subnormals=False, overflow=INFINITY),
+    "e4m6, flushing": FloatFormat("flush", 4, 6, lowest=LowestCodes.ZERO),
+    "e8m23, flushing, to infinity": FloatFormat(
+        "both", 8, 23, lowest=LowestCodes.ZERO, overflow=INFINITY
+    ),
     "biased": FloatFormat("biased", 9, 10, 250, TopCodes.NUMBERS),
     "int8": FixedFormat("int8", 8),
     "int8, wrapping": FixedFormat("wrap8", 8, overflow=WRAP),
@@ -208,7 +211,7 @@ def all_values(form: FloatFormat | FixedFormat) -> Floats:
 
 SMALL: list[FloatFormat | FixedFormat] = [
     float_format(3, 1),
-    FloatFormat("e3m1, flushing", 3, 1, subnormals=False),
+    FloatFormat("e3m1, flushing", 3, 1, lowest=LowestCodes.ZERO),
     FloatFormat("e3m1, to infinity", 3, 1, overflow=INFINITY),
     FixedFormat("q3.2", 5, 2),
     FixedFormat("q3.2, wrapping", 5, 2, WRAP),

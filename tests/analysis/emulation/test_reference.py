@@ -25,6 +25,7 @@ from analysis.emulation.reference import dot_exact, exact
 from analysis.formats import (
     Accumulator,
     FloatFormat,
+    LowestCodes,
     Overflow,
     Product,
     Rounding,
@@ -91,7 +92,7 @@ def test_rounded_products_and_sums_are_those_of_numpy(dtype: Any, form: FloatFor
 @quick
 @given(pairs_of(st.floats(-2, 2, width=16).map(lambda x: x / 64)))
 def test_without_subnormals_what_is_below_the_normal_numbers_is_zero(pairs: Pairs) -> None:
-    flushing = replace(HALF, subnormals=False)
+    flushing = replace(HALF, lowest=LowestCodes.ZERO)
     computed = summed(pairs, Accumulator(flushing, product=Product(flushing)))
     assert_same(computed, numpy_sum(np.float16, pairs, 0.0, least=2.0**-14))
 

@@ -17,6 +17,7 @@ from analysis.formats import (
     Accumulator,
     FixedFormat,
     FloatFormat,
+    LowestCodes,
     Overflow,
     Rounding,
     float_format,
@@ -171,7 +172,7 @@ def test_what_no_fast_way_does_is_left_to_the_general_kernels() -> None:
     assert plan(a, b, Accumulator(finite)) is not None
     assert plan(a * 64, b, Accumulator(saturating)) is not None
     assert plan(a * 64, b, Accumulator(finite)) is None  # might become infinite
-    flushing = Accumulator(replace(small, subnormals=False))
+    flushing = Accumulator(replace(small, lowest=LowestCodes.ZERO))
     assert plan(a, b, flushing) is not None
     assert plan(a[:, :1] * tiny, b[:1] * tiny, flushing) is None  # might be flushed
     assert plan(a, b * 2.0, Accumulator(FixedFormat("int12", 12))) is None  # might overflow

@@ -18,6 +18,7 @@ from analysis.emulation.scan import contents
 from analysis.formats import (
     Accumulator,
     FloatFormat,
+    LowestCodes,
     Overflow,
     Rounding,
     TopCodes,
@@ -55,7 +56,7 @@ def test_what_a_tensor_holds(monkeypatch: pytest.MonkeyPatch, values: Any) -> No
 
 SATURATING = FloatFormat("saturating", 4, 3, top=TopCodes.ONE_NAN)
 INFINITE = FloatFormat("infinite", 5, 2, overflow=Overflow.INFINITY)
-FLUSHED = FloatFormat("flushed", 5, 2, subnormals=False)
+FLUSHED = FloatFormat("flushed", 5, 2, lowest=LowestCodes.ZERO)
 
 
 @pytest.mark.parametrize("form", [E5M2, SATURATING, INFINITE, FLUSHED, float_format(7, 10)])
