@@ -8,6 +8,13 @@ import typer
 from analysis.formats import Rounding
 from dse.settings import Floor
 
+
+def _rounding(text: str) -> Rounding:
+    if text not in ("nearest", *Rounding):
+        raise typer.BadParameter(f"must be one of nearest, {', '.join(Rounding)}, got {text!r}")
+    return Rounding(text)
+
+
 NetworkArgument = Annotated[
     str, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
 ]
@@ -20,7 +27,9 @@ Seed = Annotated[int, typer.Option(help="of everything that is random")]
 FloorOption = Annotated[
     Floor, typer.Option(help="narrowest width allowed: that of a product, or as published")
 ]
-RoundingOption = Annotated[Rounding, typer.Option(help="of every addition")]
+RoundingOption = Annotated[
+    Rounding, typer.Option(parser=_rounding, metavar="ROUNDING", help="of every addition")
+]
 OperandLimit = Annotated[
     float, typer.Option(help="most noise of operand rounding, averaged over training")
 ]
@@ -39,7 +48,12 @@ MantissaBits = Annotated[
 ExponentBits = Annotated[int, typer.Option("--e-acc", help="of the accumulator")]
 Roundings = Annotated[
     list[Rounding] | None,
-    typer.Option("--rounding", help="of every addition; may be repeated (default: nearest-even)"),
+    typer.Option(
+        "--rounding",
+        parser=_rounding,
+        metavar="[nearest|stochastic|toward-zero|toward-minus-infinity|...]",
+        help="of every addition; may be repeated (default: nearest, ties to even)",
+    ),
 ]
 RandomBits = Annotated[
     int | None, typer.Option(help="of stochastic rounding (default: as good as ideal)")
@@ -48,6 +62,10 @@ Chunks = Annotated[
     list[str] | None,
     typer.Option("--chunk", help="products per inner sum, or none; may be repeated"),
 ]
+ProductBits = Annotated[
+    int | None,
+    typer.Option("--m-p", help="mantissa bits that products are rounded to (default: exact)"),
+]
 OuterBits = Annotated[
     int | None, typer.Option(help="mantissa bits of the sum of chunk sums (default: m_acc)")
 ]
@@ -55,13 +73,14 @@ Accumulators = Annotated[
     list[str] | None,
     typer.Option("--accumulator", help="of the catalogue, instead; may be repeated"),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON")]
 ProductsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--products",
         help="A*B or A, where each is a distribution (gaussian, laplace, uniform, half-normal,"
-        " FILE.npy), a format, or distribution:format; may be repeated (default:"
-        " fp8_e5m2*fp8_e5m2)",
+        " FILE.npy), a format, or distribution:format; may be repeated (default: Gaussians, of"
+        " --m-p bits, in the format of the named accumulator's operands, or fp8_e5m2*fp8_e5m2)",
     ),
 ]
 Mean = Annotated[float, typer.Option(help="of the first operand, in its standard deviations")]

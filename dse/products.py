@@ -9,13 +9,14 @@ A format alone is a Gaussian in it.
 """
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from analysis.catalog import FORMATS
+from analysis.catalog import FORMATS, operands_of
 from analysis.distributions import (
     Blocks,
     Distribution,
@@ -26,12 +27,14 @@ from analysis.distributions import (
     Shape,
     sample_of,
 )
-from analysis.formats import float_format
+from analysis.formats import FloatFormat, float_format
 from models.files import shown
 
 #: OCP Microscaling Formats Specification 1.0, section 5
 BLOCKS = {"mxint8": Blocks(32, 6)}
 _SUFFIX = ".npy"
+#: FP8 (1,5,2) operands, as in Wang et al. (NeurIPS 2018)
+USUAL = "fp8_e5m2*fp8_e5m2"
 #: values of a sample; its float64 copies take some GB
 MAX_VALUES = 10**8
 
@@ -41,6 +44,53 @@ class NamedProducts(NamedTuple):
 
     name: str
     products: Products
+
+
+def default_products(accumulator: str | None, m_p: int | None) -> str:
+    """What is summed where nothing is said: Gaussians.
+
+    Pairs in the operands' format of a named accumulator, terms of ``m_p`` bits where these are
+    said, else pairs in FP8 (1,5,2).
+
+    >>> default_products("hopper_fp8_e4m3", None), default_products(None, 5)
+    ('fp8_e4m3*fp8_e4m3', 'gaussian')
+    """
+    operands = None if accumulator is None else operands_of(accumulator)
+    if operands is not None:
+        return f"{operands}*{operands}"
+    return USUAL if m_p is None else str(Shape.GAUSSIAN)
+
+
+class Multiplied(NamedTuple):
+    """Products, and the mantissa bits that the multiplier leaves them; None: all."""
+
+    products: Products
+    multiplier_bits: int | None
+
+
+def rounded_to(products: Products, m_p: int | None) -> Multiplied:
+    """Products of ``m_p`` mantissa bits: terms are drawn so, products of two rounded so.
+
+    Products of two floating-point operands have m_a + m_b + 1 bits, and are left as they are where
+    that is enough.
+
+    Raises:
+        ValueError: a term is in fixed point or in blocks.
+    """
+    a, b = products.a, products.b
+    if m_p is None:
+        return Multiplied(products, None)
+    if b is not None:
+        forms = [form for form in (a.format, b.format) if isinstance(form, FloatFormat)]
+        exact = sum(form.mantissa_bits for form in forms) + 1
+        return Multiplied(products, None if len(forms) == 2 and exact <= m_p else m_p)
+    if a.format is None:
+        return Multiplied(Products(replace(a, format=float_format(10, m_p))), None)
+    if not isinstance(a.format, FloatFormat):
+        raise ValueError(f"products: m_p is of floating-point terms, got {a.format}")
+    bits = min(m_p, a.format.mantissa_bits)
+    form = replace(a.format, name=f"{a.format.name} to m{bits}", mantissa_bits=bits)
+    return Multiplied(Products(replace(a, format=form)), None)
 
 
 def parse_products(text: str, mean: float, density: float) -> NamedProducts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from analysis.simulation import simulate
 from dse.progress import Advance
 from dse.simulation_study import Case, Job
+from dse.sum_grid import described
 from dse.sweep_file import read_records, write_records
 
 #: seconds between two times that the file is written
@@ -93,34 +94,23 @@ def _tell(advance: Advance, jobs: Sequence[Job], number: int, done: int, expecte
     advance(before + lengths[number] * _PARTS * done // expected, sum(lengths) * _PARTS)
 
 
-def operands(row: SimulationRow) -> tuple[str, float, float]:
-    """What was summed."""
-    return row.products, row.mean, row.density
-
-
 def cells(row: SimulationRow) -> tuple[str, ...]:
     """A row as it is printed: accumulator, n, samples, and the three figures."""
-    return (
-        row.accumulator or _described(row),
-        f"{row.n:,}",
-        f"{row.samples:,}",
-        measured(row.retention, row.retention_error),
-        measured(row.nmse, row.nmse_error),
-        measured(row.bias, row.bias_error),
-    )
+    measured = (
+        row.retention, row.retention_error, row.nmse, row.nmse_error, row.bias, row.bias_error
+    )  # fmt: skip
+    return described(row), f"{row.n:,}", f"{row.samples:,}", *measured_figures(*measured)
 
 
-def _described(case: Case) -> str:
-    drawn = "" if case.random_bits is None else f" {case.random_bits} bits"
-    chunk = "" if case.chunk is None else f", chunk {case.chunk}"
-    outer = "" if case.m_outer is None else f" into m{case.m_outer}"
-    return f"e{case.e_acc}m{case.m_acc} {case.rounding}{drawn}{chunk}{outer}"
+def measured_figures(*measured: float) -> list[str]:
+    """Figures with their standard errors, each behind its figure."""
+    return [shown(*pair) for pair in zip(measured[::2], measured[1::2], strict=True)]
 
 
-def measured(value: float, error: float) -> str:
+def shown(value: float, error: float) -> str:
     """A figure with the digits that its standard error leaves, and that error.
 
-    >>> measured(0.99861, 0.00011), measured(3.164e-4, 1.6e-6), measured(1.0, 0.0)
+    >>> shown(0.99861, 0.00011), shown(3.164e-4, 1.6e-6), shown(1.0, 0.0)
     ('0.9986 ± 0.0001', '3.16e-04 ± 2e-06', '1 ± 0')
     """
     if error <= 0.0:

@@ -6,7 +6,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from dse import prediction
 from dse.bits import by_layer, details
+from dse.prediction import Prediction
 from dse.simulation_sweep import SimulationRow, cells
 from models.networks.gemm import Role
 from models.networks.network import Network
@@ -79,6 +81,15 @@ def simulations_table(rows: Iterable[SimulationRow]) -> Table:
     table = _table("accumulator", "n", "samples", "retention", "NMSE", "bias")
     for row in rows:
         table.add_row(*cells(row))
+    return table
+
+
+def predictions_table(rows: Iterable[Prediction]) -> Table:
+    """What theory says of each accumulator, and what simulation does where it was asked."""
+    table = _table("accumulator", "n", "", "retention", "NMSE", "bias")
+    for row in rows:
+        for line in prediction.lines(row):
+            table.add_row(*line)
     return table
 
 

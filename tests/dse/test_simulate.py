@@ -11,9 +11,11 @@ import pytest
 from analysis.distributions import gaussian_products
 from analysis.formats import Accumulator, Rounding, float_format
 from analysis.simulation import SumStatistics, simulate
-from dse import cli, simulation_sweep
-from dse.simulation_study import Study, accumulator_of, jobs, study_of
+from dse import simulation_sweep
+from dse.cli import sums
+from dse.simulation_study import Study, jobs, study_of
 from dse.simulation_sweep import SimulationRow, sweep
+from dse.sum_grid import accumulator_of
 from dse.sweep_file import read_records
 
 Partialsum = Callable[..., tuple[int, str, str]]
@@ -231,9 +233,9 @@ def test_a_bar_is_shown_where_somebody_waits(
 ) -> None:
     words = (*QUICK, "--n", 64, "--m-acc", 3)
     assert partialsum(*words)[2] == ""
-    monkeypatch.setattr(cli, "_LONG_WORK", 1)
+    monkeypatch.setattr(sums, "_LONG_WORK", 1)
     assert partialsum(*words)[2] == ""
-    monkeypatch.setattr(type(cli.errors), "is_terminal", True)
+    monkeypatch.setattr(type(sums.errors), "is_terminal", True)
     assert "simulate" in partialsum(*words)[2]
 
 
@@ -243,7 +245,7 @@ def test_a_bar_is_shown_where_somebody_waits(
         (["--n", 0, "--m-acc", 3], ["n[0]", "greater than or equal to 1", "0"]),
         (["--n", 10**30, "--m-acc", 3], ["n[0]", "less than or equal"]),
         (["--n", 8], ["m_acc or accumulator", "neither"]),
-        (["--m-acc", 8], ["--n"]),
+        (["--m-acc", 8], ["field 'n' is required"]),
         (["--n", 8, "--m-acc", 60], ["e6m60", "0..48"]),
         (["--n", 8, "--m-acc", 3, "--e-acc", 1], ["e1m3", "2..10"]),
         (["--n", 8, "--m-acc", 3, "--chunk", 0], ["chunk must be at least 1", "0"]),
@@ -254,7 +256,10 @@ def test_a_bar_is_shown_where_somebody_waits(
         (["--n", 8, "--m-acc", 3, "--accumulator", "float32"], ["accumulator", "m_acc"]),
         (["--n", 8, "--accumulator", "float32", "--chunk", 4], ["accumulator", "chunk"]),
         (["--n", 8, "--accumulator", "float31"], ["'float31'", "'float32'"]),
-        (["--n", 8, "--accumulator", "mxint8"], ["mxint8", "blocks of 32", "fp8_e5m2"]),
+        (
+            ["--n", 8, "--accumulator", "mxint8", "--products", "e5m2*e5m2"],
+            ["mxint8", "blocks of 32", "e5m2"],
+        ),
         (["--n", 8, "--m-acc", 3, "--products", "gausian"], ["'gausian'", "'gaussian'"]),
         (["--n", 8, "--m-acc", 3, "--products", "missing.npy"], ["missing.npy"]),
         (["--n", 8, "--m-acc", 3, "--density", 0], ["density", "(0, 1]", "0.0"]),
