@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from analysis.distributions import Products
 from analysis.formats import FixedFormat, FloatFormat, Overflow
-from analysis.sum_tails import end_outside, ever_outside, product_values
+from analysis.sum_tails import end_outside, ever_outside, product_steps
 
 Ints = npt.NDArray[np.int64]
 
@@ -245,9 +245,9 @@ def overflow_probability(width: int, products: Products, n: int, overflow: Overf
     low, high = -(half + 0.5) * step, (half - 0.5) * step  # sums are integers: midway to the next
     match overflow:
         case Overflow.SATURATE:
-            return ever_outside(product_values(products), n, low, high)
+            return ever_outside(product_steps(products), n, low, high)
         case Overflow.WRAP:
-            return end_outside(product_values(products), n, low, high)
+            return end_outside(product_steps(products), n, low, high)
         case Overflow.INFINITY:
             raise ValueError("width: integers saturate or wrap, got overflow = infinity")
 

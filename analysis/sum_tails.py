@@ -1,9 +1,8 @@
 """Where random sums go: the probability that a sum, or any partial sum, passes a level.
 
-Products are independent and drawn from a sample of equal weights (:func:`product_values`), so what
-a product does with a probability below some 2^-15 is not seen.
+Products are independent; what an operand does with a probability below some 2^-14 is not seen.
 
-**The end of the sum.** K(θ) = ln E[exp(θ p)] of the sample, and θ solves n K'(θ) = x. With
+**The end of the sum.** K(θ) = ln E[exp(θ p)], and θ solves n K'(θ) = x. With
 w = sign(θ) √(2(θ x − n K(θ))) and v = θ √(n K''(θ)),
 
     P(S_n ≥ x) ≈ Q(w) + φ(w) (1/v − 1/w)
@@ -22,13 +21,14 @@ tail of the end.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr, ndtr
 
-from analysis.distributions import Products
+from analysis.distributions import Blocks, Operand, Products
 from analysis.stratified import operand_pairs
 
 Floats = npt.NDArray[np.float64]
@@ -37,45 +37,99 @@ Floats = npt.NDArray[np.float64]
 OVERSHOOT = 0.5825971579390107
 #: |w| below which 1/v − 1/w is taken at its limit
 _CENTRE = 1e-3
+#: values of an operand, and of what one product adds
+_OPERAND_VALUES, _STEP_VALUES = 256, 1024
 #: deviations by which K' may miss, and steps until then
 _TOLERANCE, _ITERATIONS = 1e-9, 200
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """A discrete distribution of what one product adds to a sum."""
+
+    values: Floats
+    weights: Floats  #: probabilities
+
+    @property
+    def mean(self) -> float:
+        """E[p]."""
+        return float(self.weights @ self.values)
+
+    @property
+    def deviation(self) -> float:
+        """√Var p."""
+        return math.sqrt(float(self.weights @ (self.values - self.mean) ** 2))
+
+    @property
+    def negated(self) -> "Steps":
+        """The distribution of −p."""
+        return Steps(-self.values, self.weights)
+
+    def gathered(self, count: int) -> "Steps":
+        """The same in at most ``count`` values: of each of as many equal intervals, its mean."""
+        values, place = np.unique(self.values, return_inverse=True)
+        weights = np.bincount(place, self.weights).astype(np.float64)
+        if values.size <= count:
+            return Steps(values, weights)
+        width = (values[-1] - values[0]) / count
+        place = np.minimum((values - values[0]) // width, count - 1).astype(np.int64)
+        shares = np.bincount(place, weights, count).astype(np.float64)
+        kept = shares > 0.0
+        means = np.bincount(place, weights * values, count)[kept] / shares[kept]
+        return Steps(means, shares[kept])
+
+
+def _factor(operand: Operand) -> Steps:
+    """An operand, or a term."""
+    values, _ = operand_pairs(Products(operand))
+    return Steps(values, np.full(values.size, 1.0 / values.size)).gathered(_OPERAND_VALUES)
+
+
 @lru_cache(maxsize=64)
-def product_values(products: Products) -> Floats:
-    """A sample of products, of equal weights.
+def product_steps(products: Products) -> Steps:
+    """Products of all values of one operand with all of the other; in blocks, a sample.
+
+    Of few values, which resolve tails but not the smallest products. The stratified pairs of
+    :mod:`analysis.stratified` would have one pair of extremes too many.
 
     Raises:
         ValueError: all products are equal.
     """
-    a, b = operand_pairs(products)
-    values = a * b
-    if not values.std() > 0.0:
-        raise ValueError(f"sums: products must not all be equal, got {values[0]:g} only")
-    values.flags.writeable = False
-    return values
+    pair = (products.a, products.b)
+    if any(one is not None and isinstance(one.format, Blocks) for one in pair):
+        a, b = operand_pairs(products)
+        steps = Steps(a * b, np.full(a.size, 1.0 / a.size))
+    elif products.b is None:
+        steps = _factor(products.a)
+    else:
+        left, right = _factor(products.a), _factor(products.b)
+        weights = np.outer(left.weights, right.weights)
+        steps = Steps(np.outer(left.values, right.values).ravel(), weights.ravel())
+    if not steps.deviation > 0.0:
+        raise ValueError(f"sums: products must not all be equal, got {steps.mean:g} only")
+    return steps.gathered(_STEP_VALUES)
 
 
-def _cumulants(values: Floats, tilt: float) -> tuple[float, float, float]:
+def _cumulants(steps: Steps, tilt: float) -> tuple[float, float, float]:
     """K, K' and K'' at ``tilt``."""
-    exponents = tilt * values
+    exponents = tilt * steps.values
     peak = float(exponents.max())
-    weights = np.exp(exponents - peak)
+    weights = steps.weights * np.exp(exponents - peak)
     total = float(weights.sum())
-    mean = float(weights @ values) / total
-    variance = float(weights @ (values - mean) ** 2) / total
-    return peak + math.log(total / values.size), mean, variance
+    mean = float(weights @ steps.values) / total
+    variance = float(weights @ (steps.values - mean) ** 2) / total
+    return peak + math.log(total), mean, variance
 
 
-def _tilt(values: Floats, mean: float) -> tuple[float, float, float]:
+def _tilt(steps: Steps, mean: float) -> tuple[float, float, float]:
     """θ with K'(θ) = ``mean``, K and K'': Newton's method, kept from where θ cannot be.
 
     ``mean`` lies between the least and the largest value.
     """
-    away, spread = mean - float(values.mean()), float(values.std())
+    away, spread = mean - steps.mean, steps.deviation
     near, far, tilt = 0.0, math.copysign(math.inf, away), away / spread**2
     for _ in range(_ITERATIONS):
-        log_moment, slope, variance = _cumulants(values, tilt)
+        log_moment, slope, variance = _cumulants(steps, tilt)
         if abs(slope - mean) <= _TOLERANCE * spread:
             break
         near, far = (tilt, far) if (slope < mean) == (away > 0.0) else (near, tilt)
@@ -85,12 +139,12 @@ def _tilt(values: Floats, mean: float) -> tuple[float, float, float]:
     return tilt, log_moment, variance
 
 
-def _skewness(values: Floats) -> float:
-    return float(np.mean((values - values.mean()) ** 3)) / float(values.std()) ** 3
+def _skewness(steps: Steps) -> float:
+    return float(steps.weights @ (steps.values - steps.mean) ** 3) / steps.deviation**3
 
 
-def end_tail(values: Floats, n: int, level: float) -> float:
-    """P(S_n ≥ level) of a sum of ``n`` products drawn from ``values``.
+def end_tail(steps: Steps, n: int, level: float) -> float:
+    """P(S_n ≥ level) of a sum of ``n`` products distributed as ``steps``.
 
     Raises:
         ValueError: n below 1.
@@ -98,21 +152,21 @@ def end_tail(values: Floats, n: int, level: float) -> float:
     if n < 1:
         raise ValueError(f"sums: n (accumulation length) must be at least 1, got {n}")
     mean = level / n
-    if not values.min() < mean < values.max():
-        return float(mean <= values.min())
-    tilt, log_moment, variance = _tilt(values, mean)
+    if not steps.values.min() < mean < steps.values.max():
+        return float(mean <= steps.values.min())
+    tilt, log_moment, variance = _tilt(steps, mean)
     w = math.copysign(math.sqrt(max(0.0, 2.0 * n * (tilt * mean - log_moment))), tilt)
     if abs(w) < _CENTRE:
-        correction = _skewness(values) / (6.0 * math.sqrt(n))
+        correction = _skewness(steps) / (6.0 * math.sqrt(n))
     else:
         correction = 1.0 / (tilt * math.sqrt(n * variance)) - 1.0 / w
     density = math.exp(-0.5 * w * w) / math.sqrt(2.0 * math.pi)
     return min(1.0, max(0.0, float(ndtr(-w)) + density * correction))
 
 
-def _passing(values: Floats, n: int, level: float) -> float:
+def _passing(steps: Steps, n: int, level: float) -> float:
     """How much likelier it is that some partial sum passes ``level`` than that the end does."""
-    mean, deviation = float(values.mean()), float(values.std())
+    mean, deviation = steps.mean, steps.deviation
     spread = deviation * math.sqrt(n)
     barrier = level + OVERSHOOT * deviation
     direct = log_ndtr((mean * n - barrier) / spread)
@@ -121,7 +175,7 @@ def _passing(values: Floats, n: int, level: float) -> float:
     return math.exp(max(0.0, float(ratio)))
 
 
-def peak_tail(values: Floats, n: int, level: float) -> float:
+def peak_tail(steps: Steps, n: int, level: float) -> float:
     """P(max S_k ≥ level, k = 1 … n), for a level above zero.
 
     Raises:
@@ -129,19 +183,19 @@ def peak_tail(values: Floats, n: int, level: float) -> float:
     """
     if not level > 0.0:
         raise ValueError(f"sums: a level to pass must be positive, got {level:g}")
-    tail = end_tail(values, n, level)
-    return min(1.0, tail * _passing(values, n, level)) if tail > 0.0 else 0.0
+    tail = end_tail(steps, n, level)
+    return min(1.0, tail * _passing(steps, n, level)) if tail > 0.0 else 0.0
 
 
-def end_outside(values: Floats, n: int, low: float, high: float) -> float:
+def end_outside(steps: Steps, n: int, low: float, high: float) -> float:
     """P(S_n ≤ low or S_n ≥ high)."""
-    return min(1.0, end_tail(values, n, high) + end_tail(-values, n, -low))
+    return min(1.0, end_tail(steps, n, high) + end_tail(steps.negated, n, -low))
 
 
-def ever_outside(values: Floats, n: int, low: float, high: float) -> float:
+def ever_outside(steps: Steps, n: int, low: float, high: float) -> float:
     """P(some S_k ≤ low or ≥ high): the sum of both sides, an upper estimate where both are likely.
 
     Raises:
         ValueError: n below 1, or zero is not between the levels.
     """
-    return min(1.0, peak_tail(values, n, high) + peak_tail(-values, n, -low))
+    return min(1.0, peak_tail(steps, n, high) + peak_tail(steps.negated, n, -low))
