@@ -36,7 +36,6 @@ is the first that is accepted.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -264,6 +263,12 @@ def log_variance_lost_chunked(
     return np.maximum(n1 * inner, n2 * outer)
 
 
+def check_sum(n: int, m_p: int, chunk: int | None, density: float) -> None:
+    """Raise ValueError or TypeError unless these describe a sum."""
+    _lengths(n), _products(m_p), _chunks(n if chunk is None else chunk)
+    check_density(density)
+
+
 def check_density(density: float) -> None:
     """Raise ValueError unless ``density`` is in (0, 1]."""
     if not 0.0 < density <= 1.0:
@@ -274,34 +279,3 @@ def check_cutoff(cutoff: float) -> None:
     """Raise ValueError unless ``cutoff`` is finite and above 1 (v(n) never falls below 1)."""
     if not 1.0 < cutoff < math.inf:
         raise ValueError(f"cutoff on v(n) must be a finite number above 1, got {cutoff}")
-
-
-def min_accumulator_bits(
-    n: int,
-    m_p: int,
-    *,
-    chunk: int | None = None,
-    density: float = 1.0,
-    cutoff: float = CUTOFF,
-) -> int:
-    """Least m_acc with v < cutoff, for one sum of n products or for both stages of a chunked one.
-
-    >>> min_accumulator_bits(4608, 5), min_accumulator_bits(4608, 5, chunk=64)
-    (9, 4)
-
-    Raises:
-        ValueError: a number is out of its range, or no width up to 60 bits meets the cutoff.
-    """
-    check_cutoff(cutoff)
-    stage = n if chunk is None else chunk
-    return _least_width(
-        lambda m: log_variance_lost_chunked(m, m_p, n, stage, density=density), cutoff
-    )
-
-
-def _least_width(log_lost: Callable[[int], float], cutoff: float) -> int:
-    limit = math.log(cutoff)
-    for m_acc in range(1, MAX_BITS + 1):
-        if log_lost(m_acc) < limit:
-            return m_acc
-    raise ValueError(f"no accumulator of up to {MAX_BITS} mantissa bits reaches v(n) < {cutoff}")

@@ -43,13 +43,19 @@ def _quantiles(distribution: Distribution, at: Floats) -> Floats:
     return np.sort(drawn.astype(np.float64))[(at * at.size).astype(np.int64)]
 
 
-def _values(operand: Operand, products: Products, at: Floats) -> Floats:
+def _exact_values(operand: Operand, at: Floats) -> Floats:
     """Values of an operand at quantiles; the first ``density`` of them are kept."""
     kept = at < operand.density
     inner = np.where(kept, at / operand.density, 0.5)
     x = operand.scale * kept * (_quantiles(operand.distribution, inner) + operand.shift)
+    return np.asarray(x)
+
+
+def _values(operand: Operand, products: Products, at: Floats) -> Floats:
+    """The same, rounded."""
+    x = _exact_values(operand, at).astype(np.float32)
     form = products.grid if operand.format is None else operand.format
-    return on_grid(x.astype(np.float32)[:, None], form)[:, 0].astype(np.float64)
+    return on_grid(x[:, None], form)[:, 0].astype(np.float64)
 
 
 def _in_blocks(products: Products) -> tuple[Floats, Floats]:
@@ -67,17 +73,32 @@ def operand_pairs(products: Products) -> tuple[Floats, Floats]:
     """
     if any(isinstance(one.format, Blocks) for one in (products.a, products.b) if one is not None):
         a, b = _in_blocks(products)
-    elif products.b is None:
-        a = _values(products.a, products, (np.arange(TERMS, dtype=np.float64) + 0.5) / TERMS)
-        b = np.ones_like(a)
     else:
-        i = np.arange(PAIRS, dtype=np.float64)
-        first, second = (i + 0.5) / PAIRS, (i * _GOLDEN + 0.25 / PAIRS) % 1.0
+        first, second = _places(products)
         a = _values(products.a, products, first)
-        b = _values(products.b, products, second)
-    if symmetric(products):
-        a, b = np.concatenate([a, -a]), np.concatenate([b, b])
-    return a, b
+        b = np.ones_like(a) if products.b is None else _values(products.b, products, second)
+    return _mirrored(products, a, b)
+
+
+def exact_pairs(products: Products) -> tuple[Floats, Floats]:
+    """The values that :func:`operand_pairs` rounds to floating point; of terms, too."""
+    first, second = _places(products)
+    a = _exact_values(products.a, first)
+    b = np.ones_like(a) if products.b is None else _exact_values(products.b, second)
+    return _mirrored(products, a, b)
+
+
+def _places(products: Products) -> tuple[Floats, Floats]:
+    """The quantiles of both operands."""
+    count = TERMS if products.b is None else PAIRS
+    i = np.arange(count, dtype=np.float64)
+    return (i + 0.5) / count, (i * _GOLDEN + 0.25 / count) % 1.0
+
+
+def _mirrored(products: Products, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    if not symmetric(products):
+        return a, b
+    return np.concatenate([a, -a]), np.concatenate([b, b])
 
 
 def symmetric(products: Products) -> bool:

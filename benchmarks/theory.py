@@ -5,13 +5,14 @@ python -m benchmarks.theory
 
 import numpy as np
 
-from analysis.retention import log_variance_lost, min_accumulator_bits
+from analysis.requirement import min_accumulator_bits
+from analysis.retention import log_variance_lost
 from benchmarks.timing import alternate, console, table
 from dse.seeds import seeds
 from dse.settings import Settings
 from dse.space import Space
 from models.networks.loading import load_network
-from models.requirements import least_bits, requirements
+from models.requirements import Asked, least_bits, requirements
 
 
 def theory() -> None:
@@ -19,7 +20,7 @@ def theory() -> None:
 
     def whole_table() -> None:
         least_bits.cache_clear()
-        requirements(gemms, 5, 64)
+        requirements(gemms, Asked(5, 64))
 
     short, long, table_s = alternate(
         lambda: [log_variance_lost(12, 5, 10**4) for _ in range(100)],

@@ -1,16 +1,114 @@
-"""The answer to ``partialsum bits``: least widths, of one length or of a network's GEMMs."""
+"""The answers to ``partialsum bits``: least widths, or whether a given accumulator is enough."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from functools import lru_cache
+from typing import Self
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from analysis.retention import log_variance_lost_chunked, variance_retention_chunked
+from analysis.catalog import named_accumulator
+from analysis.distributions import Products
+from analysis.formats import Rounding
+from analysis.requirement import (
+    BUDGET,
+    MAX_BIAS,
+    PARITY,
+    Criterion,
+    NoiseBudget,
+    NoiseCriterion,
+    NoiseParity,
+    Sought,
+    Theorem,
+    gaussian_operands,
+)
+from analysis.retention import (
+    CUTOFF,
+    check_sum,
+    log_variance_lost_chunked,
+    variance_retention_chunked,
+)
+from dse.products import default_products, parse_products
 from models.networks.gemm import Gemm, Role
-from models.requirements import GemmRequirement
+from models.requirements import Asked, GemmRequirement, requirements
+from models.verdicts import GemmVerdict, verdicts
 
 #: what the one-line case calls its GEMM
 SINGLE = "sum"
+
+
+class CriterionName(StrEnum):
+    """When a width is enough (:mod:`analysis.requirement`)."""
+
+    THEOREM = "theorem"
+    NMSE = "nmse"
+    PARITY = "parity"
+    ALL = "all"
+
+
+class Question(BaseModel):
+    """What is asked of sums, one or those of a network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    m_p: int = 5
+    chunk: int = 64
+    density: float = 1.0
+    criterion: CriterionName | None = None  #: None: the theorem's; of a given accumulator: parity
+    cutoff: float = CUTOFF
+    nmse: float = BUDGET
+    parity: float = PARITY
+    max_bias: float = MAX_BIAS
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    products: str | None = None  #: None: Gaussian operands of m_p, or of the given accumulator
+    mean: float = 0.0  #: of the first operand, in its standard deviations
+    accumulator: str | None = None
+
+    @model_validator(mode="after")
+    def _is_of_a_sum(self) -> Self:
+        check_sum(1, self.m_p, self.chunk, self.density)
+        theorem = self.criterion in (CriterionName.THEOREM, CriterionName.ALL)
+        if self.accumulator is not None and theorem:
+            raise ValueError(
+                "criterion of a given accumulator must be nmse or parity: the theorem knows"
+                f" only widths, got {self.criterion}"
+            )
+        return self
+
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """Those that are asked for, the theorem's first."""
+        noise = NoiseBudget(self.nmse, self.max_bias), NoiseParity(self.parity, self.max_bias)
+        of: dict[CriterionName | None, tuple[Criterion, ...]] = {
+            CriterionName.THEOREM: (Theorem(self.cutoff),),
+            CriterionName.NMSE: noise[:1],
+            CriterionName.PARITY: noise[1:],
+            CriterionName.ALL: (Theorem(self.cutoff), *noise),
+        }
+        return of[self.criterion or CriterionName.THEOREM]
+
+    @property
+    def noise_criterion(self) -> NoiseCriterion:
+        """What a given accumulator is judged by."""
+        if self.criterion is CriterionName.NMSE:
+            return NoiseBudget(self.nmse, self.max_bias)
+        return NoiseParity(self.parity, self.max_bias)
+
+    def summed(self, gemm: Gemm) -> Products:
+        """What a GEMM sums: structural zeros are zeros."""
+        density = self.density * gemm.share
+        return _parsed(self.products or self._usual, self.mean, density).products
+
+    @property
+    def _usual(self) -> str:
+        if self.accumulator is not None:
+            return default_products(self.accumulator, None)
+        usual = gaussian_operands(self.m_p)
+        return "*".join(str(getattr(one.format, "name", "")) for one in (usual.a, usual.b) if one)
+
+
+#: of files, too: a command reads one once
+_parsed = lru_cache(maxsize=256)(parse_products)
 
 
 class WidthDetail(BaseModel):
@@ -21,8 +119,12 @@ class WidthDetail(BaseModel):
     m_acc: int
     retention: float
     log_lost: float
+    nmse: float
+    bias: float
     chunked_retention: float
     chunked_log_lost: float
+    chunked_nmse: float
+    chunked_bias: float
 
 
 def single(n: int) -> Gemm:
@@ -30,24 +132,54 @@ def single(n: int) -> Gemm:
     return Gemm(SINGLE, Role.FWD, rows=1, cols=1, length=n, count=1, macs=n)
 
 
-def details(asked: GemmRequirement, density: float) -> tuple[WidthDetail, ...]:
-    """The theorem from one bit below the chunked width to one above the plain."""
-    widths = np.arange(max(1, asked.chunked_bits - 1), asked.plain_bits + 2)
-    columns = []
-    for chunk in (asked.n, asked.chunk):
-        case = (widths, asked.m_p, asked.n, chunk)
-        columns.append(variance_retention_chunked(*case, density=density))
-        columns.append(log_variance_lost_chunked(*case, density=density))
+def answers(
+    gemms: Sequence[Gemm], question: Question, products_of: Callable[[Gemm], Products]
+) -> list[GemmRequirement]:
+    """Least widths of every GEMM, criterion by criterion."""
+    fixed = (question.m_p, question.chunk, question.density)
+    return [
+        found
+        for criterion in question.criteria
+        for found in requirements(gemms, Asked(*fixed, criterion, question.rounding, products_of))
+    ]
+
+
+def judged(
+    gemms: Sequence[Gemm], question: Question, products_of: Callable[[Gemm], Products]
+) -> tuple[GemmVerdict, ...]:
+    """Whether the question's accumulator is enough for every GEMM."""
+    name = question.accumulator
+    assert name is not None
+    accumulator = named_accumulator(name)
+    return verdicts(gemms, name, accumulator, products_of, question.noise_criterion)
+
+
+def details(asked: Sequence[GemmRequirement], question: Question) -> tuple[WidthDetail, ...]:
+    """Theorem and noise from one bit below the narrowest width to one above the widest."""
+    least = max(1, min(one.chunked_bits for one in asked) - 1)
+    most = max(one.plain_bits for one in asked) + 1
+    n, chunk = asked[0].n, asked[0].chunk
+    fixed = (question.density, question.rounding, question.summed(single(n)))
+    plain, chunked = (Sought(n, question.m_p, stage, *fixed) for stage in (n, chunk))
     return tuple(
         WidthDetail(
-            m_acc=int(width),
-            retention=row[0],
-            log_lost=row[1],
-            chunked_retention=row[2],
-            chunked_log_lost=row[3],
+            m_acc=m_acc,
+            **_stage(m_acc, plain),
+            **{f"chunked_{name}": figure for name, figure in _stage(m_acc, chunked).items()},
         )
-        for width, *row in zip(widths, *columns, strict=True)
+        for m_acc in range(least, most + 1)
     )
+
+
+def _stage(m_acc: int, of: Sought) -> dict[str, float]:
+    case = (m_acc, of.m_p, of.n, of.chunk or of.n)
+    error = of.error(m_acc)
+    return {
+        "retention": float(variance_retention_chunked(*case, density=of.density)),
+        "log_lost": float(log_variance_lost_chunked(*case, density=of.density)),
+        "nmse": error.nmse,
+        "bias": error.bias,
+    }
 
 
 def by_layer(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from analysis.formats import Rounding
+from dse.bits import CriterionName
 from dse.settings import Floor
 
 
@@ -57,6 +58,37 @@ Roundings = Annotated[
 ]
 RandomBits = Annotated[
     int | None, typer.Option(help="of stochastic rounding (default: as good as ideal)")
+]
+CriterionOption = Annotated[
+    CriterionName | None,
+    typer.Option(
+        help="theorem: v(n) below --cutoff; nmse: predicted noise at most --nmse; parity: at most"
+        " --parity of the noise of rounding the operands (default: theorem; of a named"
+        " accumulator: parity)"
+    ),
+]
+NmseBudget = Annotated[float, typer.Option("--nmse", help="noise that criterion nmse allows")]
+Parity = Annotated[
+    float, typer.Option(help="share of the operands' noise that criterion parity allows")
+]
+MaxBias = Annotated[
+    float, typer.Option(help="bias that both allow, in standard deviations of the sum")
+]
+OneRounding = Annotated[
+    Rounding,
+    typer.Option(
+        "--rounding", parser=_rounding, metavar="ROUNDING", help="of every addition, for the noise"
+    ),
+]
+OneProducts = Annotated[
+    str | None,
+    typer.Option(
+        "--products", help="what is summed, for the noise (default: Gaussians of --m-p bits)"
+    ),
+]
+OneAccumulator = Annotated[
+    str | None,
+    typer.Option("--accumulator", help="of the catalogue: is it enough? instead of least widths"),
 ]
 Chunks = Annotated[
     list[str] | None,

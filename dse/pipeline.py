@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from analysis.requirement import Theorem
 from dse import folder
 from dse.evidence import kept_gemms, kept_training, probe_gemms, probe_training
 from dse.outcome import outcome
@@ -15,7 +16,7 @@ from models.networks.loading import load_network
 from models.networks.network import Network
 from models.plan import Plan
 from models.probes.evidence import TrainingEvidence
-from models.requirements import GemmRequirement, requirements
+from models.requirements import Asked, GemmRequirement, requirements
 from models.results import SearchResult
 from reports.page import NetworkSummary, Provenance, ReportData, render
 from reports.tables import to_csv
@@ -51,7 +52,8 @@ def run_search(settings: Settings, out: Path, track: Track) -> SearchResult:
 def table_requirements(settings: Settings, network: Network) -> tuple[GemmRequirement, ...]:
     """What the theorem asks of every GEMM for FP8 products and the settings' chunk."""
     return requirements(
-        network.gemms(settings.batch), TABLE_M_P, settings.chunk, settings.density, settings.cutoff
+        network.gemms(settings.batch),
+        Asked(TABLE_M_P, settings.chunk, settings.density, Theorem(settings.cutoff)),
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.noise import operand_nmse
+from analysis.requirement import Theorem
 from analysis.retention import log_variance_lost_chunked
 from dse.settings import Floor, Settings
 from models.accelerator.cost import GemmArrays, hardware_chunk
@@ -148,7 +149,11 @@ class Space:
         s = self.settings
         least = max(
             least_bits(
-                gemm.length, 2 * phase.m_op + 1, chunk=inner, density=s.density, cutoff=s.cutoff
+                gemm.length,
+                2 * phase.m_op + 1,
+                chunk=inner,
+                density=s.density,
+                criterion=Theorem(s.cutoff),
             )
             for phase in phases(choice.schedule, choice.m_op)
         )

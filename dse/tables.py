@@ -7,13 +7,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from dse import prediction
-from dse.bits import by_layer, details
+from dse.bits import WidthDetail, by_layer
 from dse.prediction import Prediction
 from dse.simulation_sweep import SimulationRow, cells
 from models.networks.gemm import Role
 from models.networks.network import Network
 from models.requirements import GemmRequirement
 from models.results import Baseline
+from models.verdicts import GemmVerdict
 
 
 def _table(first: str, *numbers: str) -> Table:
@@ -25,30 +26,38 @@ def _table(first: str, *numbers: str) -> Table:
     return table
 
 
-def single_line(asked: GemmRequirement, density: float, cutoff: float) -> str:
+def single_line(asked: GemmRequirement, density: float) -> str:
     """The least widths of one sum, in rich's markup."""
     return (
         f"n = {asked.n:,}, m_p = {asked.m_p}: [bold]{asked.plain_bits}[/bold] mantissa bits;"
         f" in chunks of {asked.chunk}: [bold]{asked.chunked_bits}[/bold]"
-        f" (v < {cutoff:g}, density {density:g})"
+        f" ({asked.criterion}, density {density:g})"
     )
 
 
-def single_table(asked: GemmRequirement, density: float) -> Table:
-    """Retention around the least widths of one sum."""
+def single_table(rows: Sequence[WidthDetail]) -> Table:
+    """Theorem and noise around the least widths of one sum; bias where there is any."""
+    forms = {"VRR": ("retention", ".6g"), "ln v": ("log_lost", ".4g"), "NMSE": ("nmse", ".3g")}
+    if any(row.bias or row.chunked_bias for row in rows):
+        forms["bias"] = ("bias", ".3g")
     table = Table(box=SIMPLE_HEAD)
-    for title in ("m_acc", "VRR", "ln v", "VRR, chunked", "ln v, chunked"):
-        table.add_column(title, justify="right")
-    for row in details(asked, density):
-        figures = (row.retention, row.log_lost, row.chunked_retention, row.chunked_log_lost)
-        table.add_row(str(row.m_acc), *(f"{figure:.6g}" for figure in figures))
+    for title in ("m_acc", *forms, "chunks:", *forms):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        plain, chunked = (
+            [format(getattr(row, prefix + name), form) for name, form in forms.values()]
+            for prefix in ("", "chunked_")
+        )
+        table.add_row(str(row.m_acc), *plain, "", *chunked)
     return table
 
 
 def requirements_line(asked: Sequence[GemmRequirement]) -> str:
     """What the table of a network's widths shows."""
-    chunk = max(one.chunk for one in asked)
-    return f"Least accumulator mantissa bits: plain / in chunks of {chunk} (m_p = {asked[0].m_p})"
+    chunk, m_p = max(one.chunk for one in asked), asked[0].m_p
+    labels = dict.fromkeys(one.criterion for one in asked)
+    of = f"m_p = {m_p}, {next(iter(labels))}" if len(labels) == 1 else f"m_p = {m_p}"
+    return f"Least accumulator mantissa bits: plain / in chunks of {chunk} ({of})"
 
 
 def requirements_table(asked: Sequence[GemmRequirement]) -> Table:
@@ -63,8 +72,64 @@ def requirements_table(asked: Sequence[GemmRequirement]) -> Table:
     return table
 
 
+def criteria_table(asked: Sequence[GemmRequirement]) -> Table:
+    """Least widths of every kind of GEMM, the criteria side by side."""
+    labels = dict.fromkeys(one.criterion for one in asked)
+    gemms: dict[tuple[str, Role], list[GemmRequirement]] = {}
+    for one in asked:
+        gemms.setdefault((one.layer, one.role), []).append(one)
+    rows = [
+        (layer, role, f"{each[0].n:,}", *(_widths(one) for one in each))
+        for (layer, role), each in gemms.items()
+    ]
+    return _kinds_table(rows, "n", *labels)
+
+
+def _kinds_table(rows: Iterable[tuple[str, ...]], *titles: str) -> Table:
+    """Rows of a layer, a role and figures; those that differ in the layer alone are one."""
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for layer, *rest in rows:
+        kinds.setdefault(tuple(rest), []).append(layer)
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("layer", overflow="fold")
+    for title in ("GEMM", *titles):
+        table.add_column(title, justify="right", no_wrap=True)
+    for figures, layers in kinds.items():
+        more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
+        table.add_row(escape(layers[0]) + more, *figures)
+    return table
+
+
+def verdicts_line(found: Sequence[GemmVerdict], label: str) -> str:
+    """For how many GEMMs an accumulator is enough."""
+    enough = sum(one.enough for one in found)
+    return f"{found[0].accumulator} is enough for {enough} of {len(found)} GEMMs ({label})"
+
+
+def verdicts_table(found: Sequence[GemmVerdict]) -> Table:
+    """What an accumulator makes of every kind of GEMM."""
+    rows = [
+        (
+            one.layer,
+            one.role,
+            f"{one.n:,}",
+            f"{one.retention:.4f}",
+            f"{one.nmse:.2e}",
+            f"{one.allowed_nmse:.2e}",
+            f"{one.bias:.2g}",
+            "yes" if one.enough else "[bold]no[/bold]",
+        )
+        for one in found
+    ]
+    return _kinds_table(rows, "n", "retention", "NMSE", "allowed", "bias", "enough")
+
+
 def _pair(one: GemmRequirement | None) -> tuple[str, str]:
-    return ("–", "–") if one is None else (f"{one.n:,}", f"{one.plain_bits} / {one.chunked_bits}")
+    return ("–", "–") if one is None else (f"{one.n:,}", _widths(one))
+
+
+def _widths(one: GemmRequirement) -> str:
+    return f"{one.plain_bits} / {one.chunked_bits}"
 
 
 def networks_table(networks: Iterable[Network]) -> Table:

@@ -24,12 +24,12 @@ def to_csv(records: Sequence[BaseModel]) -> str:
     negative ones too. A program that opens a comma-separated file as a semicolon-separated one
     cuts it in places that no quoting can foresee.
 
-    >>> from models.requirements import requirement
+    >>> from models.requirements import Asked, requirement
     >>> from models.networks.gemm import Gemm, Role
     >>> fc = Gemm("=fc", Role.FWD, rows=1, cols=10, length=1, count=1, macs=10)
-    >>> print(to_csv([requirement(fc, m_p=5, chunk=64)]), end="")
-    layer,role,n,m_p,chunk,plain_bits,chunked_bits,log_lost
-    '=fc,FWD,1,5,1,1,1,0.0
+    >>> print(to_csv([requirement(fc, Asked(m_p=5, chunk=64))]), end="")
+    layer,role,n,m_p,chunk,criterion,plain_bits,chunked_bits,log_lost
+    '=fc,FWD,1,5,1,v < 50,1,1,0.0
     """
     rows = [_harmless_row(_flat(record.model_dump(mode="json"))) for record in records]
     columns = {name: None for row in rows for name in row}

@@ -21,7 +21,10 @@ def shown() -> list[tuple[str, list[str]]]:
     return [
         (command.removeprefix("$ partialsum "), [line.rstrip() for line in output.splitlines()])
         for command, output in examples
-        if command.startswith(("$ partialsum bits", "$ partialsum simulate")) and output.strip()
+        if command.startswith(
+            ("$ partialsum bits", "$ partialsum simulate", "$ partialsum predict")
+        )
+        and output.strip()
     ]
 
 
@@ -40,8 +43,8 @@ def test_example_prints_what_the_readme_shows(
     assert printed[: len(kept)] == kept
 
 
-def test_three_examples_are_checked() -> None:
-    assert len(shown()) == 3
+def test_five_examples_are_checked() -> None:
+    assert len(shown()) == 5
 
 
 def test_network_file_of_the_readme_loads(tmp_path: Path) -> None:

@@ -1,19 +1,43 @@
 """Commands that answer with widths."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
-from analysis.retention import CUTOFF
-from dse.bits import single
+from dse.bits import Question, answers, details, judged, single
 from dse.cli.output import console, print_json
-from dse.options import AsJson, Batch, Cutoff, Density
-from dse.tables import requirements_line, requirements_table, single_line, single_table
-from models.files import write_atomically
+from dse.options import (
+    AsJson,
+    Batch,
+    CriterionOption,
+    Cutoff,
+    Density,
+    MaxBias,
+    Mean,
+    NmseBudget,
+    OneAccumulator,
+    OneProducts,
+    OneRounding,
+    Parity,
+)
+from dse.tables import (
+    criteria_table,
+    requirements_line,
+    requirements_table,
+    single_line,
+    single_table,
+    verdicts_line,
+    verdicts_table,
+)
+from models.files import validated, write_atomically
+from models.networks.gemm import Gemm
 from models.networks.loading import load_network
-from models.requirements import requirements
 from reports.tables import to_csv
+
+USUAL = Question()
 
 
 def bits(
@@ -21,32 +45,68 @@ def bits(
         str | None, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
     ] = None,
     n: Annotated[int | None, typer.Option("--n", help="length of one sum, instead")] = None,
-    m_p: Annotated[int, typer.Option(help="mantissa bits of a product; 5 for FP8 (1,5,2)")] = 5,
-    chunk: Annotated[int, typer.Option(help="products per inner sum of the chunked width")] = 64,
+    m_p: Annotated[
+        int, typer.Option(help="mantissa bits of a product; 5 for FP8 (1,5,2)")
+    ] = USUAL.m_p,
+    chunk: Annotated[
+        int, typer.Option(help="products per inner sum of the chunked width")
+    ] = USUAL.chunk,
     batch: Batch = None,
-    density: Density = 1.0,
-    cutoff: Cutoff = CUTOFF,
+    density: Density = USUAL.density,
+    criterion: CriterionOption = None,
+    cutoff: Cutoff = USUAL.cutoff,
+    nmse: NmseBudget = USUAL.nmse,
+    parity: Parity = USUAL.parity,
+    max_bias: MaxBias = USUAL.max_bias,
+    rounding: OneRounding = USUAL.rounding,
+    products: OneProducts = None,
+    mean: Mean = USUAL.mean,
+    accumulator: OneAccumulator = None,
     as_json: AsJson = False,
     csv: Annotated[Path | None, typer.Option(help="write the data to this file")] = None,
 ) -> None:
     """Least accumulator mantissa bits of one sum, or of every GEMM of a network.
 
-    Example: partialsum bits resnet18-imagenet --chunk 64
+    By the published theorem, by a budget of noise, or so that the accumulator cannot be seen beside
+    the rounding of the operands; or whether a named accumulator is enough.
+
+    Example: partialsum bits resnet18-imagenet --chunk 64 --criterion all
     """
+    given = {k: v for k, v in locals().items() if k in Question.model_fields}
     if (network is None) == (n is None):
         raise ValueError("bits: give either a network or --n, got " + ("both" if n else "neither"))
+    question = validated(given, Question)
     gemms = [single(_positive(n))] if network is None else load_network(network).gemms(batch)
-    asked = requirements(gemms, m_p, chunk, density, cutoff)
-    if csv is not None:
-        write_atomically(csv, to_csv(asked))
-    if as_json:
-        print_json(asked)
-    elif network is None:
-        console.print(single_line(asked[0], density, cutoff))
-        console.print(single_table(asked[0], density))
+    if question.accumulator is not None:
+        _judge(gemms, question, as_json, csv)
+        return
+    found = answers(gemms, question, question.summed)
+    if _as_data(found, as_json, csv):
+        return
+    if network is None:
+        for asked in found:
+            console.print(single_line(asked, question.density))
+        console.print(single_table(details(found, question)))
     else:
-        console.print(requirements_line(asked))
-        console.print(requirements_table(asked))
+        console.print(requirements_line(found))
+        one = len(question.criteria) == 1
+        console.print(requirements_table(found) if one else criteria_table(found))
+
+
+def _judge(gemms: Sequence[Gemm], question: Question, as_json: bool, csv: Path | None) -> None:
+    found = judged(gemms, question, question.summed)
+    if not _as_data(found, as_json, csv):
+        console.print(verdicts_line(found, question.noise_criterion.label), highlight=False)
+        console.print(verdicts_table(found))
+
+
+def _as_data(records: Sequence[BaseModel], as_json: bool, csv: Path | None) -> bool:
+    """Write the records where that is asked for; whether they were printed."""
+    if csv is not None:
+        write_atomically(csv, to_csv(records))
+    if as_json:
+        print_json(records)
+    return as_json
 
 
 def _positive(n: int | None) -> int:

@@ -13,11 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.requirement import Theorem, min_accumulator_bits
 from analysis.retention import (
-    _least_width,
     log_variance_lost,
     log_variance_lost_chunked,
-    min_accumulator_bits,
     variance_retention,
     variance_retention_chunked,
     variance_retention_full_swamping,
@@ -207,9 +206,6 @@ def test_every_integer_type_is_a_whole_number(dtype: Any) -> None:
         (100, 5, {"density": 0.0}, ValueError, r"density .* must be in \(0, 1\], got 0.0"),
         (100, 5, {"density": 1.5}, ValueError, "got 1.5"),
         (100, 5, {"density": math.nan}, ValueError, r"density .* got nan"),
-        (100, 5, {"cutoff": 1.0}, ValueError, r"cutoff on v\(n\) .* above 1, got 1.0"),
-        (100, 5, {"cutoff": math.nan}, ValueError, r"cutoff .* got nan"),
-        (100, 5, {"cutoff": math.inf}, ValueError, r"cutoff .* got inf"),
     ],
 )
 def test_what_is_no_sum_is_refused(
@@ -219,9 +215,10 @@ def test_what_is_no_sum_is_refused(
         min_accumulator_bits(n, m_p, **options)
 
 
-def test_a_search_that_finds_no_width_says_so() -> None:
-    with pytest.raises(ValueError, match=r"no accumulator of up to 60 mantissa bits reaches v"):
-        _least_width(lambda _: 4.0, 50.0)
+@pytest.mark.parametrize("cutoff", [1.0, math.nan, math.inf])
+def test_a_cutoff_is_finite_and_above_1(cutoff: float) -> None:
+    with pytest.raises(ValueError, match=rf"cutoff on v\(n\) .* above 1, got {cutoff}"):
+        Theorem(cutoff)
 
 
 @pytest.mark.parametrize("m_acc", [0, 61])

@@ -5,7 +5,7 @@ import numpy as np
 import optuna
 import pytest
 
-from analysis.retention import min_accumulator_bits
+from analysis.requirement import min_accumulator_bits
 from dse.outcome import baselines, front_trials, outcome
 from dse.search import POPULATION, completed, constraints, open_study, parameters, search, suggest
 from dse.seeds import Aim, per_layer_least, seeds

@@ -12,7 +12,7 @@ from analysis.distributions import gaussian_products
 from analysis.formats import Accumulator, Rounding, float_format
 from analysis.simulation import SumStatistics, simulate
 from dse import simulation_sweep
-from dse.cli import sums
+from dse.cli import output, sums
 from dse.simulation_study import Study, jobs, study_of
 from dse.simulation_sweep import SimulationRow, sweep
 from dse.sum_grid import accumulator_of
@@ -235,7 +235,7 @@ def test_a_bar_is_shown_where_somebody_waits(
     assert partialsum(*words)[2] == ""
     monkeypatch.setattr(sums, "_LONG_WORK", 1)
     assert partialsum(*words)[2] == ""
-    monkeypatch.setattr(type(sums.errors), "is_terminal", True)
+    monkeypatch.setattr(type(output.errors), "is_terminal", True)
     assert "simulate" in partialsum(*words)[2]
 
 

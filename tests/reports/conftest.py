@@ -41,6 +41,7 @@ def _requirements(plan: Plan) -> tuple[GemmRequirement, ...]:
             n=gemm.length,
             m_p=5,
             chunk=64,
+            criterion="v < 50",
             plain_bits=8,
             chunked_bits=4,
             log_lost=1.0,

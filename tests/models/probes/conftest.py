@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from analysis.formats import Rounding
-from analysis.retention import min_accumulator_bits
+from analysis.requirement import min_accumulator_bits
 from models.accelerator.spec import Accelerator
 from models.networks.gemm import Gemm
 from models.networks.loading import load_network

@@ -1,0 +1,276 @@
+"""The least accumulator mantissa of a sum, by a stated criterion.
+
+Three criteria, side by side:
+
+* the theorem's v(n) < 50, as published (:mod:`analysis.retention`): variance alone, of addends that
+  are truncated to the sum's grid, whatever the accumulator does;
+* an NMSE budget: what the accumulator's own rounding makes of these products
+  (:mod:`analysis.noise`) errs by so much of the exact sum's variance;
+* noise parity: the accumulator errs by at most a fraction of what rounding the operands does to the
+  same dot product, and so cannot be seen in it.
+
+The two that are of noise limit the bias besides. A bias is part of the NMSE, but unlike the rest it
+does not average out over a batch, a layer or many steps.
+"""
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+from analysis.distributions import Products, gaussian_products
+from analysis.formats import Accumulator, Rounding, float_format
+from analysis.noise import SUM_NOISE, SumError, predict
+from analysis.operand_noise import operand_noise
+from analysis.retention import (
+    CUTOFF,
+    MAX_BITS,
+    check_cutoff,
+    check_sum,
+    log_variance_lost_chunked,
+)
+
+#: exponents are no part of the question
+_EXPONENT_BITS = 8
+#: widest accumulator that noise is predicted for
+_MOST_BITS = 44
+#: share of the operands' noise below which an accumulator is taken for invisible; ours
+PARITY = 0.1
+#: NMSE, and bias in standard deviations of the exact sum; ours
+BUDGET, MAX_BIAS = 1e-3, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A sum whose accumulator's width is sought."""
+
+    n: int  #: accumulation length
+    m_p: int  #: mantissa bits of a product
+    chunk: int | None = None  #: products per inner sum; None: one plain sum
+    density: float = 1.0  #: share of products that are not zero
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    products: Products | None = None  #: None: of Gaussians, as :func:`gaussian_operands`
+
+    def __post_init__(self) -> None:
+        check_sum(self.n, self.m_p, self.chunk, self.density)
+
+    @property
+    def summed(self) -> Products:
+        """What is summed."""
+        if self.products is None:
+            return gaussian_operands(self.m_p, self.density)
+        return self.products
+
+    def accumulator(self, m_acc: int) -> Accumulator:
+        """Both stages at one width."""
+        chunk = None if self.chunk is None or self.chunk >= self.n else self.chunk
+        return Accumulator(float_format(_EXPONENT_BITS, m_acc), self.rounding, chunk)
+
+    def error(self, m_acc: int) -> SumError:
+        """What that width makes of the sum."""
+        return predict(self.accumulator(m_acc), self.summed, self.n)
+
+
+def gaussian_operands(m_p: int, density: float = 1.0) -> Products:
+    """Products of two Gaussians in formats whose mantissas m_a + m_b + 1 = m_p, m_a ≥ m_b.
+
+    >>> gaussian_operands(5).b.format.name
+    'e8m2'
+    """
+    wide, narrow = (float_format(_EXPONENT_BITS, bits) for bits in (m_p // 2, (m_p - 1) // 2))
+    first = gaussian_products(wide, density)
+    return Products(first.a, gaussian_products(narrow).b)
+
+
+class Criterion(Hashable, Protocol):
+    """When a width is enough."""
+
+    @property
+    def label(self) -> str:
+        """The test, in a few characters."""
+
+    @property
+    def most_bits(self) -> int:
+        """The widest accumulator that it can judge."""
+
+    def guess(self, of: Sought) -> int:
+        """Where to begin: at the least width, or near it."""
+
+    def accepts(self, m_acc: int, of: Sought) -> bool:
+        """Whether ``m_acc`` mantissa bits are enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theorem:
+    """v(n) < ``cutoff``, stage by stage: Sakr et al. (2019), section 4."""
+
+    cutoff: float = CUTOFF
+
+    def __post_init__(self) -> None:
+        check_cutoff(self.cutoff)
+
+    @property
+    def label(self) -> str:
+        """The test on v(n)."""
+        return f"v < {self.cutoff:g}"
+
+    @property
+    def most_bits(self) -> int:
+        """As wide as the formula goes."""
+        return MAX_BITS
+
+    def guess(self, _of: Sought) -> int:
+        """One bit: ln v does not fall everywhere, and the first width that is accepted counts."""
+        return 1
+
+    def accepts(self, m_acc: int, of: Sought) -> bool:
+        """Whether ln v < ln cutoff."""
+        stage = of.n if of.chunk is None else of.chunk
+        lost = log_variance_lost_chunked(m_acc, of.m_p, of.n, stage, density=of.density)
+        return bool(lost < math.log(self.cutoff))
+
+
+#: as published
+PUBLISHED = Theorem()
+
+
+def _check_limit(name: str, limit: float) -> None:
+    if not 0.0 < limit < math.inf:
+        raise ValueError(f"{name} must be a positive number, got {limit}")
+
+
+class NoiseCriterion(Criterion, Protocol):
+    """One that limits NMSE and bias."""
+
+    @property
+    def bias(self) -> float:
+        """Most |bias|, in standard deviations of the exact sum."""
+
+    def allowed(self, products: Products, n: int) -> float:
+        """Most NMSE."""
+
+
+def within(error: SumError, criterion: NoiseCriterion, products: Products, n: int) -> bool:
+    """Whether the error of a sum of ``n`` products is within both limits."""
+    return error.nmse <= criterion.allowed(products, n) and abs(error.bias) <= criterion.bias
+
+
+def _guess(of: Sought, criterion: NoiseCriterion) -> int:
+    """m of c n 4^−m = the allowed NMSE, for the plain sum or for its chunks."""
+    inner = of.n if of.chunk is None else min(of.n, of.chunk)
+    noise = SUM_NOISE * (inner + of.n / inner)
+    return round(0.5 * math.log2(noise / criterion.allowed(of.summed, of.n)))
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseBudget:
+    """NMSE ≤ ``nmse`` and |bias| ≤ ``bias`` standard deviations of the exact sum."""
+
+    nmse: float = BUDGET
+    bias: float = MAX_BIAS
+
+    def __post_init__(self) -> None:
+        _check_limit("NMSE budget", self.nmse)
+        _check_limit("bias limit", self.bias)
+
+    @property
+    def label(self) -> str:
+        """The test on the NMSE."""
+        return f"NMSE ≤ {self.nmse:g}"
+
+    @property
+    def most_bits(self) -> int:
+        """As wide as noise is predicted."""
+        return _MOST_BITS
+
+    def guess(self, of: Sought) -> int:
+        """To first order."""
+        return _guess(of, self)
+
+    def accepts(self, m_acc: int, of: Sought) -> bool:
+        """Whether the predicted error is within both limits."""
+        return within(of.error(m_acc), self, of.summed, of.n)
+
+    def allowed(self, _products: Products, _n: int) -> float:
+        """The budget."""
+        return self.nmse
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseParity:
+    """NMSE ≤ ``fraction`` of the operands' own (:mod:`analysis.operand_noise`), and |bias|."""
+
+    fraction: float = PARITY
+    bias: float = MAX_BIAS
+
+    def __post_init__(self) -> None:
+        _check_limit("parity (fraction of the operands' noise)", self.fraction)
+        _check_limit("bias limit", self.bias)
+
+    @property
+    def label(self) -> str:
+        """The test on the NMSE, in that of the operands."""
+        return f"parity {self.fraction:g}"
+
+    @property
+    def most_bits(self) -> int:
+        """As wide as noise is predicted."""
+        return _MOST_BITS
+
+    def guess(self, of: Sought) -> int:
+        """To first order."""
+        return _guess(of, self)
+
+    def accepts(self, m_acc: int, of: Sought) -> bool:
+        """Whether the predicted error is within both limits."""
+        return within(of.error(m_acc), self, of.summed, of.n)
+
+    def allowed(self, products: Products, n: int) -> float:
+        """That fraction of what rounding the operands does."""
+        return self.fraction * operand_noise(products, n)
+
+
+def min_accumulator_bits(
+    n: int,
+    m_p: int,
+    *,
+    chunk: int | None = None,
+    density: float = 1.0,
+    criterion: Criterion = PUBLISHED,
+    rounding: Rounding = Rounding.NEAREST_EVEN,
+    products: Products | None = None,
+) -> int:
+    """Least m_acc that ``criterion`` accepts, for one plain sum or both stages of a chunked one.
+
+    ``rounding`` and ``products`` (None: Gaussian operands of ``m_p`` and ``density``) are of the
+    criteria that are of noise; the theorem knows neither.
+
+    >>> min_accumulator_bits(4608, 5), min_accumulator_bits(4608, 5, chunk=64)
+    (9, 4)
+    >>> min_accumulator_bits(4608, 5, criterion=NoiseParity())
+    9
+
+    Raises:
+        ValueError: a number is out of its range, or no width meets the criterion.
+    """
+    return least_bits(Sought(n, m_p, chunk, density, rounding, products), criterion)
+
+
+def least_bits(of: Sought, criterion: Criterion) -> int:
+    """The least width that is accepted, next to the criterion's guess.
+
+    Raises:
+        ValueError: none is.
+    """
+    most = criterion.most_bits
+    m_acc = min(max(criterion.guess(of), 1), most)
+    if criterion.accepts(m_acc, of):
+        while m_acc > 1 and criterion.accepts(m_acc - 1, of):
+            m_acc -= 1
+        return m_acc
+    for wider in range(m_acc + 1, most + 1):
+        if criterion.accepts(wider, of):
+            return wider
+    raise ValueError(
+        f"n = {of.n}: no accumulator of up to {most} mantissa bits meets {criterion.label}"
+    )
