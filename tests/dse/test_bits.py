@@ -30,7 +30,10 @@ def test_criteria_stand_side_by_side(partialsum: Partialsum) -> None:
     found = {one["criterion"]: one for one in records(partialsum, *words)}
     assert list(found) == ["v < 50", "NMSE ≤ 0.0001", "parity 0.2"]
     assert (found["v < 50"]["plain_bits"], found["v < 50"]["chunked_bits"]) == (9, 4)
-    criteria: dict[str, Criterion] = {"NMSE ≤ 0.0001": NoiseBudget(1e-4), "parity 0.2": NoiseParity(0.2)}
+    criteria: dict[str, Criterion] = {
+        "NMSE ≤ 0.0001": NoiseBudget(1e-4),
+        "parity 0.2": NoiseParity(0.2),
+    }
     for label, criterion in criteria.items():
         for chunk, field in ((None, "plain_bits"), (64, "chunked_bits")):
             assert found[label][field] == min_accumulator_bits(
