@@ -16,24 +16,20 @@ can be written by whatever has its tensors; it is JSON (the fields of :class:`St
 
 ``a`` is the activations (FWD, GRAD) or the errors (BWD), ``b`` the weights (FWD, BWD) or the errors
 (GRAD). ``sample`` may be left out. :func:`models.probes.product_statistics.measured` makes an entry
-of ``gemms`` from the two matrices of a GEMM, as NumPy arrays.
+of ``gemms`` from the two matrices of a GEMM, as NumPy arrays; :mod:`models.products` says what
+theory and simulation sum by it.
 
 All ratios and kurtoses are of the products and operands *that are not zero*, and ``density`` says
 how many these are: adding a zero rounds nothing, so that a sum of n products is one of density · n.
 """
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from analysis.distributions import Operand, Products, Shape, sample_of
-from analysis.formats import FloatFormat, float_format
-from analysis.quantization import quantize
 from models.files import read_model, shown
 from models.networks.fields import Name, Size, Source
 from models.networks.gemm import Role
@@ -45,8 +41,6 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 MAX_RATIO = 500.0
 #: pairs of one GEMM
 MAX_SAMPLE = 1 << 20
-#: mantissa and exponent bits of the format that holds a product: those of float32
-_PRODUCT_BITS, _PRODUCT_EXPONENT = 23, 8
 #: magnitudes that float32 has
 SMALLEST, LARGEST = 2.0**-149, float(np.finfo(np.float32).max)
 
@@ -56,8 +50,6 @@ def _in_float32(value: float) -> float:
         raise ValueError(f"must be a float32 that is not zero, got {value}")
     return value
 
-
-Floats64 = npt.NDArray[np.float64]
 
 Density = Annotated[float, Field(strict=True, gt=0.0, le=1.0)]
 Ratio = Annotated[float, Field(strict=True, ge=-MAX_RATIO, le=MAX_RATIO)]
@@ -229,72 +221,3 @@ def load_statistics(path: Path) -> Statistics:
         ValueError: one line with the file, the place in it, the rule and the value.
     """
     return read_model(path, Statistics)
-
-
-def operand_formats(m_p: int) -> tuple[FloatFormat, FloatFormat]:
-    """Operands whose exact products have ``m_p`` mantissa bits, m_a + m_b + 1; the first is wider.
-
-    >>> [one.mantissa_bits for one in operand_formats(6)]
-    [3, 2]
-
-    Raises:
-        ValueError: a product of floating-point numbers has at least one bit.
-    """
-    if m_p < 1:
-        raise ValueError(f"m_p (mantissa bits of a product) must be at least 1, got {m_p}")
-    wide, narrow = m_p // 2, (m_p - 1) // 2
-    return float_format(_PRODUCT_EXPONENT, wide), float_format(_PRODUCT_EXPONENT, narrow)
-
-
-def products_of(gemm: GemmStatistics, a: FloatFormat, b: FloatFormat) -> Products:
-    """Products with the measured density and drift, of operands rounded to ``a`` and ``b``.
-
-    They are the products of the stored pairs, each factor rounded to nearest even after it was
-    scaled by a power of two to a root mean square in √½..√2 (as a loss scale does), with signs
-    turned until their mean is that of a typical output (:func:`tilted`). They have the bits of
-    exact products, or of float32 where these have more. Without a sample both factors are
-    Gaussian, with means that make the drift; their kurtosis and exponents are not the measured
-    ones.
-
-    Raises:
-        ValueError: fewer than two pairs, or all their products vanish in these formats.
-    """
-    if gemm.sample is None:
-        return _gaussian_products(gemm.drift, gemm.density, a, b)
-    name = f"{gemm.layer}/{gemm.role}"
-    left, right = (
-        quantize(sample_of(factors, name).values, form).astype(np.float64)
-        for factors, form in ((gemm.sample.a, a), (gemm.sample.b, b))
-    )
-    terms = sample_of(tilted(left * right, gemm.drift), name)
-    bits = min(a.mantissa_bits + b.mantissa_bits + 1, _PRODUCT_BITS)
-    return Products(Operand(terms, float_format(_PRODUCT_EXPONENT, bits), density=gemm.density))
-
-
-def tilted(values: Floats64, ratio: float) -> Floats64:
-    """The values with some signs turned, so that |mean| is about ``ratio`` standard deviations.
-
-    Magnitudes stay, and so do the grids that values lie on. (A shift of all values moves them off,
-    and gives weight to the many that are next to nothing.) Turned are values against the mean,
-    evenly from the least to the largest: none where |mean| is larger already, all at the most.
-
-    >>> tilted(np.array([-1.0, 1.0, -1.0, 1.0]), 3.0**-0.5).tolist()
-    [1.0, 1.0, -1.0, 1.0]
-    """
-    direction = math.copysign(1.0, values.mean())
-    against = np.flatnonzero(values * direction < 0.0)
-    against = against[np.argsort(np.abs(values[against]), kind="stable")]
-    wanted = ratio * math.sqrt(np.square(values).mean() / (1.0 + ratio**2))
-    missing = max(0.0, wanted - abs(values.mean())) * values.size
-    share = min(1.0, missing / (2.0 * np.abs(values[against]).sum())) if against.size else 0.0
-    turned = np.diff(np.floor(share * np.arange(against.size + 1) + 0.5)) > 0.0
-    out = values.copy()
-    out[against[turned]] *= -1.0
-    return out
-
-
-def _gaussian_products(ratio: float, density: float, a: FloatFormat, b: FloatFormat) -> Products:
-    """Products of Gaussians with mean r: mean r² and variance 1 + 2r², so r⁴ = ratio² (1 + 2r²)."""
-    r = math.sqrt(ratio**2 + ratio * math.hypot(ratio, 1.0))
-    first = Operand(Shape.GAUSSIAN, a, mean=r, density=density)
-    return Products(first, Operand(Shape.GAUSSIAN, b, mean=r))

@@ -2,14 +2,15 @@
 
 Training is that of :mod:`models.probes.training`, with operands as they are, sums in float32 one by
 one (the baseline's) and errors that are not scaled: a loss scale of 2^k adds k to the exponents of
-errors. Looked at are the steps 1, 2, 4, 8, ... and the last: weights and errors change fastest
-at the beginning. A seed gives the same bits on any machine and any number of threads, but for
-torch's own sums (bias gradients, the loss), which are torch's on one thread.
+errors. Looked at are the steps 1, 2, 4, 8, ... and the last. All runs on one thread: a seed gives
+the same bits, on another machine as far as torch's own operations do (the loss, the gradients of
+biases).
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import assert_never
 
 import numpy as np
@@ -53,8 +54,8 @@ def measure_statistics(
     pairs = -(-PAIRS // len(steps))
     found: list[list[GemmStatistics]] = []
     with _one_thread():
-        trained = _probe(network, seed)
-        for step, tensors in _training(trained, settings, batch, seed):
+        trained = probe_of(network, seed)
+        for step, tensors in training_tensors(trained, settings, batch, seed):
             on_progress(step, settings.steps)
             if step in steps:
                 found.append(
@@ -81,7 +82,12 @@ def moments(steps: int) -> tuple[int, ...]:
     return (*(2**k for k in range((steps - 1).bit_length())), steps)
 
 
-def _probe(network: Network, seed: int) -> ProbeNetwork:
+def probe_of(network: Network, seed: int) -> ProbeNetwork:
+    """The network with its first weights, summing in float32.
+
+    Raises:
+        ValueError: it does not fit the images or their classes.
+    """
     probe = ProbeNetwork(network, (1, SIDE, SIDE))
     if probe.output_size != (CLASSES,):
         raise ValueError(f"{network.name}: output must be {(CLASSES,)}, got {probe.output_size}")
@@ -91,10 +97,14 @@ def _probe(network: Network, seed: int) -> ProbeNetwork:
     return probe
 
 
-def _training(
+def training_tensors(
     network: ProbeNetwork, settings: TrainingSettings, batch: int, seed: int
 ) -> Iterator[tuple[int, Mapping[str, Tensors]]]:
-    """Each step from 1 on, with the tensors that it computed with."""
+    """Each step from 1 on, with the tensors of every layer that it computed with.
+
+    Raises:
+        ValueError: the batch does not fit the data, or training does not stay finite.
+    """
     data = load_digits(settings.test_images, settings.split_seed).train
     optimiser = torch.optim.SGD(network.parameters(), momentum=settings.momentum, foreach=False)
     every = batches(len(data.digits), batch, settings.steps, seed)
@@ -113,18 +123,26 @@ def _training(
 def _watched(network: ProbeNetwork) -> Iterator[Mapping[str, Tensors]]:
     """By layer, the tensors of the last step."""
     seen: dict[str, Tensors] = {}
-
-    def note(module: Conv2d | Linear, inputs: tuple[Tensor], output: Tensor) -> None:
-        name = next(name for name, one in network.weighted.items() if one is module)
-        seen[name] = [inputs[0].detach(), module.weight.detach().clone()]
-        output.register_hook(seen[name].append)  # type: ignore[no-untyped-call]  # torch does not type it
-
-    handles = [module.register_forward_hook(note) for module in network.weighted.values()]
+    handles = [
+        module.register_forward_hook(partial(_note, seen, name))
+        for name, module in network.weighted.items()
+    ]
     try:
         yield seen
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _note(
+    seen: dict[str, Tensors],
+    name: str,
+    module: Conv2d | Linear,
+    inputs: tuple[Tensor],
+    output: Tensor,
+) -> None:
+    seen[name] = [inputs[0].detach(), module.weight.detach().clone()]
+    output.register_hook(seen[name].append)  # type: ignore[no-untyped-call]  # torch does not type it
 
 
 def _measured(

@@ -23,7 +23,8 @@ from models.probes.calibration import PAIRS, measure_statistics, moments, operan
 from models.probes.data import load_digits
 from models.probes.records import TrainingSettings
 from models.probes.training import batches
-from models.statistics import Statistics, products_of
+from models.products import products_of
+from models.statistics import Statistics
 
 FLOAT32 = Emulation(dict.fromkeys(Role, Arithmetic(BASELINE)), threads=1)
 DIGITS = load_network("digits-cnn")
@@ -142,7 +143,7 @@ def test_what_is_looked_at_is_what_training_computes() -> None:
     """Step 1, from torch's own layers with the same start: every figure of the operands."""
     found = run(1, network=tiny())
     by_gemm = {(one.layer, one.role): one for one in found.gemms}
-    probe = calibration._probe(tiny(), 0)
+    probe = calibration.probe_of(tiny(), 0)
     data = load_digits(360, 0).train
     chosen = next(batches(len(data.digits), 8, 1, 0))
     x = torch.from_numpy(data.pixels[chosen])
@@ -214,8 +215,8 @@ def test_training_that_is_lost_is_refused(rate: float, message: str) -> None:
 def test_measured_products_predict_what_the_real_operands_do() -> None:
     """BWD of the third convolution, whose products are mostly zero, at 6 bits."""
     operands, accumulator = float_format(8, 2), Accumulator(float_format(8, 6))
-    probe = calibration._probe(DIGITS, 0)
-    *_, (_, tensors) = calibration._training(probe, TrainingSettings(steps=8), 64, 0)
+    probe = calibration.probe_of(DIGITS, 0)
+    *_, (_, tensors) = calibration.training_tensors(probe, TrainingSettings(steps=8), 64, 0)
     pair = operand_matrices(probe.weighted["conv3"], Role.BWD, *tensors["conv3"])
     a, b = (quantize(np.ascontiguousarray(x[0, :512]), operands) for x in pair)
     exact = a.astype(np.float64) @ b.T.astype(np.float64)

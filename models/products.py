@@ -1,0 +1,89 @@
+"""Products as they were measured in a network, to be summed by theory and simulation."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.distributions import Operand, Products, Shape, sample_of
+from analysis.formats import FloatFormat, float_format
+from analysis.quantization import quantize
+from models.statistics import GemmStatistics
+
+Floats64 = npt.NDArray[np.float64]
+
+#: of the format that holds a product: those of float32
+_MANTISSA_BITS, _EXPONENT_BITS = 23, 8
+
+
+def operand_formats(m_p: int) -> tuple[FloatFormat, FloatFormat]:
+    """Operands whose exact products have ``m_p`` mantissa bits, m_a + m_b + 1; the first is wider.
+
+    >>> [one.mantissa_bits for one in operand_formats(6)]
+    [3, 2]
+
+    Raises:
+        ValueError: a product of floating-point numbers has at least one bit.
+    """
+    if m_p < 1:
+        raise ValueError(f"m_p (mantissa bits of a product) must be at least 1, got {m_p}")
+    wide, narrow = m_p // 2, (m_p - 1) // 2
+    return float_format(_EXPONENT_BITS, wide), float_format(_EXPONENT_BITS, narrow)
+
+
+def products_of(gemm: GemmStatistics, a: FloatFormat, b: FloatFormat) -> Products:
+    """Products with the measured density and drift, of operands rounded to ``a`` and ``b``.
+
+    They are the products of the stored pairs, each factor rounded to nearest even after it was
+    scaled by a power of two to a root mean square in √½..√2 (as a loss scale does), with signs
+    turned until their mean is that of a typical output (:func:`tilted`). They have the bits of
+    exact products, or of float32 where these have more. Without a sample both factors are
+    Gaussian, with means that make the drift; their kurtosis and exponents are not the measured
+    ones.
+
+    In 57 cases of a small network (:mod:`benchmarks.measured_products`), with pairs of one training
+    run and operands of another, the NMSE predicted from them is 0.74 to 1.62 of the measured one;
+    from Gaussians of density 1, 0.69 to 17.
+
+    Raises:
+        ValueError: fewer than two pairs, or all their products vanish in these formats.
+    """
+    if gemm.sample is None:
+        return _gaussian_products(gemm.drift, gemm.density, a, b)
+    name = f"{gemm.layer}/{gemm.role}"
+    left, right = (
+        quantize(sample_of(factors, name).values, form).astype(np.float64)
+        for factors, form in ((gemm.sample.a, a), (gemm.sample.b, b))
+    )
+    terms = sample_of(tilted(left * right, gemm.drift), name)
+    bits = min(a.mantissa_bits + b.mantissa_bits + 1, _MANTISSA_BITS)
+    return Products(Operand(terms, float_format(_EXPONENT_BITS, bits), density=gemm.density))
+
+
+def tilted(values: Floats64, ratio: float) -> Floats64:
+    """The values with some signs turned, so that |mean| is about ``ratio`` standard deviations.
+
+    Magnitudes stay, and so do the grids that values lie on. (A shift of all values moves them off,
+    and gives weight to the many that are next to nothing.) Turned are values against the mean,
+    evenly from the least to the largest: none where |mean| is larger already, all at the most.
+
+    >>> tilted(np.array([-1.0, 1.0, -1.0, 1.0]), 3.0**-0.5).tolist()
+    [1.0, 1.0, -1.0, 1.0]
+    """
+    direction = math.copysign(1.0, values.mean())
+    against = np.flatnonzero(values * direction < 0.0)
+    against = against[np.argsort(np.abs(values[against]), kind="stable")]
+    wanted = ratio * math.sqrt(np.square(values).mean() / (1.0 + ratio**2))
+    missing = max(0.0, wanted - abs(values.mean())) * values.size
+    share = min(1.0, missing / (2.0 * np.abs(values[against]).sum())) if against.size else 0.0
+    turned = np.diff(np.floor(share * np.arange(against.size + 1) + 0.5)) > 0.0
+    out = values.copy()
+    out[against[turned]] *= -1.0
+    return out
+
+
+def _gaussian_products(ratio: float, density: float, a: FloatFormat, b: FloatFormat) -> Products:
+    """Products of Gaussians with mean r: mean r² and variance 1 + 2r², so r⁴ = ratio² (1 + 2r²)."""
+    r = math.sqrt(ratio**2 + ratio * math.hypot(ratio, 1.0))
+    first = Operand(Shape.GAUSSIAN, a, mean=r, density=density)
+    return Products(first, Operand(Shape.GAUSSIAN, b, mean=r))

@@ -1,0 +1,141 @@
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from analysis.distributions import Sample
+from analysis.formats import Accumulator, FloatFormat, float_format
+from analysis.noise import predict
+from analysis.operands import operand_tiles, round_shape
+from models.networks.gemm import Role
+from models.products import operand_formats, products_of, tilted
+from models.statistics import (
+    MAX_RATIO,
+    Exponents,
+    GemmStatistics,
+    OperandStatistics,
+    PairSample,
+)
+
+Array = npt.NDArray[Any]
+E5M2 = float_format(5, 2)
+EXPONENTS = Exponents(least=-9, low=-5, high=1, most=2)
+OPERAND = OperandStatistics(density=1.0, mean_ratio=0.1, least=-2.0, most=3.0, exponents=EXPONENTS)
+
+
+def gemm(**fields: Any) -> GemmStatistics:
+    """Only density, drift and sample say anything of the products."""
+    figures: dict[str, Any] = {
+        "layer": "fc",
+        "role": Role.FWD,
+        "n": 64,
+        "products": 100,
+        "density": 0.5,
+        "mean_ratio": -0.125,
+        "output_mean_ratio": 0.5,
+        "chance_mean_ratio": 0.25,
+        "drift": 0.25,
+        "kurtosis": 9.5,
+        "output_kurtosis": 4.0,
+        "lag_correlation": 0.0,
+        "exponents": EXPONENTS,
+        "a": OPERAND,
+        "b": OPERAND,
+    }
+    return GemmStatistics.model_validate({**figures, **fields})
+
+
+def sampled(a: Array, b: Array, **fields: Any) -> GemmStatistics:
+    return gemm(sample=PairSample(a=tuple(a.tolist()), b=tuple(b.tolist())), **fields)
+
+
+@pytest.mark.parametrize("m_p", range(1, 25))
+def test_operands_have_products_of_the_bits_asked_for(m_p: int) -> None:
+    a, b = operand_formats(m_p)
+    # an exact product of p-bit and q-bit significands has p + q bits, the leading one included
+    assert a.mantissa_bits + b.mantissa_bits + 1 == m_p
+    assert 0 <= a.mantissa_bits - b.mantissa_bits <= 1
+
+
+def test_products_have_at_least_one_bit() -> None:
+    with pytest.raises(ValueError, match=r"m_p .* must be at least 1, got 0"):
+        operand_formats(0)
+
+
+def drawn(one: GemmStatistics, form: FloatFormat) -> Array:
+    products = products_of(one, form, form)
+    tiles = operand_tiles(products, 4096, round_shape(products, 256), seed=1)
+    return np.concatenate([(a[:, :, None] * b[None]).ravel() for a, b in tiles])
+
+
+def test_products_of_a_sample_are_those_of_the_rounded_factors() -> None:
+    rng = np.random.default_rng(3)
+    # 2^-40 and 2^30: far outside of the format, were they not scaled
+    a = np.ldexp(rng.standard_normal(500).astype(np.float32), -40)
+    b = np.ldexp(rng.standard_normal(500).astype(np.float32), 30)
+    products = products_of(sampled(a, b, drift=0.0, density=0.25), E5M2, E5M2)
+    operand = products.a
+    assert isinstance(operand.distribution, Sample)
+    assert (products.b, operand.density, operand.mean) == (None, 0.25, 0.0)
+    assert isinstance(operand.format, FloatFormat)
+    assert operand.format.mantissa_bits == 5  # 2 + 2 + 1
+
+    def rounded(x: Array) -> Array:
+        """Three significant bits; no value is below the format's normal numbers after scaling."""
+        fraction, exponent = np.frexp(x)
+        return np.asarray(np.ldexp(np.rint(fraction * 8.0), exponent - 3))
+
+    normal = (np.abs(a) > 2.0**-50) & (np.abs(b) > 2.0**20)
+    assert normal.sum() > 400
+    expected = (rounded(a) * rounded(b))[normal]
+    ratio = operand.distribution.values[normal] / expected
+    assert len(set(ratio.tolist())) == 1  # one power of two between them
+    assert math.frexp(ratio[0])[0] == 0.5
+
+
+def test_drawn_products_have_the_density_and_the_drift() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((2, 4096))
+    for one in (
+        sampled(a, b, density=0.4, drift=0.3),
+        gemm(density=0.4, drift=0.3),
+    ):
+        values = drawn(one, float_format(8, 7))
+        kept = values[values != 0.0]
+        assert kept.size / values.size == pytest.approx(0.4, abs=0.01)
+        assert abs(kept.mean()) / kept.std() == pytest.approx(0.3, abs=0.02)
+
+
+def test_the_largest_drift_can_be_drawn_without_a_sample() -> None:
+    assert products_of(gemm(drift=MAX_RATIO), E5M2, E5M2).mean > 0.0
+
+
+def test_products_that_vanish_are_refused() -> None:
+    # the other factor of each product is below 2^-16, E5M2's least number, after scaling
+    a, b = np.array([1.0, 2.0**-30]), np.array([2.0**-30, 1.0])
+    with pytest.raises(ValueError, match="fc/FWD: a sample must be two or more"):
+        products_of(sampled(a, b), E5M2, E5M2)
+
+
+def test_tilting_keeps_magnitudes_and_reaches_the_ratio() -> None:
+    values = np.random.default_rng(5).standard_t(3, 4096)
+    for ratio in (0.05, 0.1, 0.4):  # above that of the values, 0.03
+        found = tilted(values, ratio)
+        np.testing.assert_array_equal(np.abs(found), np.abs(values))
+        assert abs(found.mean()) / found.std() == pytest.approx(ratio, rel=0.05)
+        assert found.mean() * values.mean() > 0.0
+    np.testing.assert_array_equal(tilted(values, 0.0), values)
+    one_way = tilted(values, MAX_RATIO)
+    assert (one_way > 0.0).all() or (one_way < 0.0).all()
+
+
+def test_measured_products_can_be_predicted() -> None:
+    """Gaussian factors, as a sample and as a distribution, err alike."""
+    a, b = np.random.default_rng(6).standard_normal((2, 4096))
+    accumulator = Accumulator(float_format(8, 6))
+    known = gemm(drift=0.0, density=0.5)
+    expected = predict(accumulator, products_of(known, E5M2, E5M2), 512)
+    found = predict(accumulator, products_of(sampled(a, b, drift=0.0), E5M2, E5M2), 512)
+    assert found.nmse == pytest.approx(expected.nmse, rel=0.1)
