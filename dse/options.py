@@ -105,6 +105,7 @@ Accumulators = Annotated[
     list[str] | None,
     typer.Option("--accumulator", help="of the catalogue, instead; may be repeated"),
 ]
+CsvOut = Annotated[Path | None, typer.Option("--csv", help="write the data to this file")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the data as JSON")]
 ProductsOption = Annotated[
     list[str] | None,

@@ -1,6 +1,7 @@
 """What the commands print: results as tables of a terminal. Nothing is printed here."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -9,6 +10,7 @@ from rich.table import Table
 from dse import prediction
 from dse.bits import WidthDetail, by_layer
 from dse.prediction import Prediction
+from dse.scaling import ScaledRequirement, widest
 from dse.simulation_sweep import SimulationRow, cells
 from models.networks.gemm import Role
 from models.networks.network import Network
@@ -97,6 +99,21 @@ def _kinds_table(rows: Iterable[tuple[str, ...]], *titles: str) -> Table:
     for figures, layers in kinds.items():
         more = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
         table.add_row(escape(layers[0]) + more, *figures)
+    return table
+
+
+def scaling_table(found: Sequence[ScaledRequirement]) -> Table:
+    """The longest sum of each role and the widest accumulator that it needs, size by size."""
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("batch", "tokens", "criterion"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for role in Role:
+        table.add_column(f"{role} n", justify="right", no_wrap=True)
+        table.add_column("bits", justify="right", no_wrap=True, style="bold")
+    for one, roles in widest(found):
+        tokens = "–" if one.tokens is None else f"{one.tokens:,}"
+        pairs = [(f"{n:,}", f"{plain} / {chunked}") for n, plain, chunked in roles.values()]
+        table.add_row(f"{one.batch:,}", tokens, one.criterion, *chain.from_iterable(pairs))
     return table
 
 

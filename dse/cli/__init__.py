@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 
 import typer
@@ -17,9 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 #: in the order, and under the headings, of ``--help``
-COMMANDS = {
-    "How narrow?": (widths.bits,),
-    "What does a sum lose?": (sums.predict, sums.simulate),
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "How narrow?": (widths.bits, widths.scale),
+    "What does a sum lose?": (sums.predict, sums.simulate, sums.equations),
     "What does it buy, and does it train?": (
         chain.run, chain.search, chain.probe, chain.report, chain.networks,
     ),

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from dse.cli.output import console, errors, print_json, track, untold
+from dse.equations import latex_lines, records, text_lines
 from dse.options import (
     Accumulators,
     AsJson,
@@ -127,6 +128,23 @@ def simulate(
     with _watched("simulate", wanted) as advance:
         rows = sweep(wanted, out, time.perf_counter, advance)
     _show(rows, as_json, simulations_table)
+
+
+def equations(
+    latex: Annotated[
+        bool, typer.Option("--latex", help="as equations of a LaTeX document")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every equation of the theory: what was published, and what follows from it.
+
+    Example: partialsum equations --latex > equations.tex
+    """
+    if as_json:
+        print_json(records())
+        return
+    for line in latex_lines() if latex else text_lines():
+        print(line)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Commands that answer with widths."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -13,20 +13,24 @@ from dse.options import (
     AsJson,
     Batch,
     CriterionOption,
+    CsvOut,
     Cutoff,
     Density,
     MaxBias,
     Mean,
+    NetworkArgument,
     NmseBudget,
     OneAccumulator,
     OneProducts,
     OneRounding,
     Parity,
 )
+from dse.scaling import scaled
 from dse.tables import (
     criteria_table,
     requirements_line,
     requirements_table,
+    scaling_table,
     single_line,
     single_table,
     verdicts_line,
@@ -38,6 +42,12 @@ from models.networks.loading import load_network
 from reports.tables import to_csv
 
 USUAL = Question()
+ProductMantissa = Annotated[
+    int, typer.Option("--m-p", help="mantissa bits of a product; 5 for FP8 (1,5,2)")
+]
+InnerProducts = Annotated[
+    int, typer.Option("--chunk", help="products per inner sum of the chunked width")
+]
 
 
 def bits(
@@ -45,12 +55,8 @@ def bits(
         str | None, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
     ] = None,
     n: Annotated[int | None, typer.Option("--n", help="length of one sum, instead")] = None,
-    m_p: Annotated[
-        int, typer.Option(help="mantissa bits of a product; 5 for FP8 (1,5,2)")
-    ] = USUAL.m_p,
-    chunk: Annotated[
-        int, typer.Option(help="products per inner sum of the chunked width")
-    ] = USUAL.chunk,
+    m_p: ProductMantissa = USUAL.m_p,
+    chunk: InnerProducts = USUAL.chunk,
     batch: Batch = None,
     density: Density = USUAL.density,
     criterion: CriterionOption = None,
@@ -63,7 +69,7 @@ def bits(
     mean: Mean = USUAL.mean,
     accumulator: OneAccumulator = None,
     as_json: AsJson = False,
-    csv: Annotated[Path | None, typer.Option(help="write the data to this file")] = None,
+    csv: CsvOut = None,
 ) -> None:
     """Least accumulator mantissa bits of one sum, or of every GEMM of a network.
 
@@ -72,10 +78,9 @@ def bits(
 
     Example: partialsum bits resnet18-imagenet --chunk 64 --criterion all
     """
-    given = {k: v for k, v in locals().items() if k in Question.model_fields}
+    question = validated(_asked(locals()), Question)
     if (network is None) == (n is None):
         raise ValueError("bits: give either a network or --n, got " + ("both" if n else "neither"))
-    question = validated(given, Question)
     gemms = [single(_positive(n))] if network is None else load_network(network).gemms(batch)
     if question.accumulator is not None:
         _judge(gemms, question, as_json, csv)
@@ -91,6 +96,43 @@ def bits(
         console.print(requirements_line(found))
         one = len(question.criteria) == 1
         console.print(requirements_table(found) if one else criteria_table(found))
+
+
+def scale(
+    network: NetworkArgument,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="samples per step; may be repeated")
+    ] = None,
+    tokens: Annotated[
+        list[int] | None, typer.Option(help="of a sequence of a transformer; may be repeated")
+    ] = None,
+    m_p: ProductMantissa = USUAL.m_p,
+    chunk: InnerProducts = USUAL.chunk,
+    density: Density = USUAL.density,
+    criterion: CriterionOption = None,
+    cutoff: Cutoff = USUAL.cutoff,
+    nmse: NmseBudget = USUAL.nmse,
+    parity: Parity = USUAL.parity,
+    max_bias: MaxBias = USUAL.max_bias,
+    rounding: OneRounding = USUAL.rounding,
+    products: OneProducts = None,
+    mean: Mean = USUAL.mean,
+    as_json: AsJson = False,
+    csv: CsvOut = None,
+) -> None:
+    """Least widths against batch size and sequence length: how GRAD grows.
+
+    Example: partialsum scale llama3-8b --tokens 2048 --tokens 8192 --tokens 131072
+    """
+    question = validated(_asked(locals()), Question)
+    found = scaled(network, batch or (), tokens or (), question)
+    if not _as_data(found, as_json, csv):
+        console.print(requirements_line(found))
+        console.print(scaling_table(found))
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in Question.model_fields}
 
 
 def _judge(gemms: Sequence[Gemm], question: Question, as_json: bool, csv: Path | None) -> None:

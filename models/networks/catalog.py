@@ -22,6 +22,15 @@ CATALOG: MappingProxyType[str, Callable[[], Network]] = MappingProxyType(
     }
 )
 
+#: those whose sequences may have another length, and what builds them with so many tokens
+SEQUENCES: MappingProxyType[str, Callable[[int], Network]] = MappingProxyType(
+    {
+        "bert-base": transformers.bert_base,
+        "gpt2-small": transformers.gpt2_small,
+        "llama3-8b": transformers.llama3_8b,
+    }
+)
+
 
 def network_names() -> tuple[str, ...]:
     """The names of the catalogue, small networks first.

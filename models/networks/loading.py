@@ -4,19 +4,24 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from models.files import FORMATS, read_model, shown
-from models.networks.catalog import CATALOG, network_names
+from models.networks.catalog import CATALOG, SEQUENCES, network_names
 from models.networks.network import Network
 
 
-def load_network(name_or_path: str) -> Network:
+def load_network(name_or_path: str, tokens: int | None = None) -> Network:
     """The network of that name in the catalogue, or the one in that ``.toml`` or ``.json`` file.
+
+    ``tokens``: of a sequence, of a transformer of the catalogue; None: as it was trained.
 
     >>> load_network("digits-cnn").layers[-1].name
     'fc'
 
     Raises:
-        ValueError: no such name, or a file that is not a network; one line says which.
+        ValueError: no such name, a file that is not a network, or tokens of one that has none to
+            set; one line says which.
     """
+    if tokens is not None:
+        return _with_tokens(name_or_path, tokens)
     if name_or_path in CATALOG:
         return CATALOG[name_or_path]()
     if Path(name_or_path).suffix.lower() in FORMATS:
@@ -25,6 +30,16 @@ def load_network(name_or_path: str) -> Network:
         f"network {shown(name_or_path)}: no such name, {_hint(name_or_path)}"
         " (a file ends in .toml or .json)"
     )
+
+
+def _with_tokens(name: str, tokens: int) -> Network:
+    if name not in SEQUENCES:
+        raise ValueError(
+            f"network {shown(name)}: tokens can be set of {', '.join(SEQUENCES)}, got {tokens}"
+        )
+    if tokens < 1:
+        raise ValueError(f"network {name}: tokens must be at least 1, got {tokens}")
+    return SEQUENCES[name](tokens)
 
 
 def _hint(name: str) -> str:
