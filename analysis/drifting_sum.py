@@ -33,13 +33,15 @@ from analysis.increments import (
     Increments,
     jit,
 )
-from analysis.walk_cells import GROWTH, JOINT, SHIFT, SPREAD, centred, last_bit_is_set
+from analysis.walk_cells import GROWTH, JOINT, SHIFT, SPREAD, centred, last_bit_is_set, stagnation
 
 #: deviations from the mean that count
 _TAIL, _END_TAIL = 8.0, 6.0
 _STEP = 0.03  #: of the time so far
 #: ... and of the time in which rounding pulls the sum back
 _DECAY_STEP = 0.25
+#: how many deviations off a sum comes near to where it stagnates
+_NEAR = 4.0
 #: of a product: what moves less stands still
 _STILL = 1e-4
 
@@ -129,31 +131,40 @@ def _slopes(y: Floats, width: int, table: Increments) -> Floats:
 
 
 @jit
-def _carry(y: Floats, start: float, n: float, width: int, table: Increments) -> None:
-    """Midpoint steps from ``start`` to ``n`` products; a sum that stands still takes one."""
+def _carry(y: Floats, start: float, n: float, limit: float, width: int, table: Increments) -> float:
+    """Midpoint steps from ``start`` to ``n`` products, or until the sum comes near ``limit``.
+
+    Returns the time. A sum that stands still takes one step.
+    """
     time = start
-    while time < n - 1e-9:
+    while time < n - 1e-9 and y[0] + _NEAR * math.sqrt(max(y[1], 0.0)) < limit:
         slopes = _slopes(y, width, table)
         left = n - time
         if abs(slopes[0]) < _STILL * table.mean and abs(slopes[1]) < _STILL * table.deviation**2:
             y += left * slopes[:5]
-            return
+            return n
         step = min(_STEP * time, _DECAY_STEP / max(slopes[5], 1e-30), left)
         middle = _slopes(y + 0.5 * step * slopes[:5], width, table)
         y += step * middle[:5]
         time += step
+    return time
 
 
 def carry(
     moments: Floats, start: float, n: float, mantissa_bits: int, table: Increments, *, lag: float
-) -> Floats:
-    """Moments of the sum after ``n`` products, from those after ``start``.
+) -> tuple[Floats, float]:
+    """Moments of the sum after ``n`` products, from those after ``start``, and n.
 
-    As of :func:`analysis.random_walk.walk`; the error's are those of a time ``lag`` later.
+    As of :func:`analysis.random_walk.walk`; the error's are those of a time ``lag`` later. Under
+    nearest rounding the moments and the time at which the sum comes near to where it stagnates, if
+    that is earlier.
     """
     y = moments.copy()
+    limit = stagnation(table, mantissa_bits)
     until = max(start, n + min(lag, 0.0))
-    _carry(y, start, until, mantissa_bits, table)
+    time = _carry(y, start, until, limit, mantissa_bits, table)
+    if time < until - 1e-9:
+        return y, time
     early = y.copy()
-    _carry(y, until, until + abs(lag), mantissa_bits, table)
-    return np.concatenate([early[:2], y[2:]] if lag > 0.0 else [y[:2], early[2:]])
+    _carry(y, until, until + abs(lag), math.inf, mantissa_bits, table)
+    return np.concatenate([early[:2], y[2:]] if lag > 0.0 else [y[:2], early[2:]]), n

@@ -95,15 +95,34 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
         ValueError: n below 1, or an accumulator in fixed point or in a tree.
     """
     _check(accumulator, n)
-    outcome = predicted(accumulator, products, n)
-    variance = n * float(product_terms(products, None).values.var())
-    power = outcome.error_variance + outcome.mean_error**2
-    deviation = math.sqrt(variance)
-    return SumError(outcome.variance / variance, power / variance, outcome.mean_error / deviation)
+    return _sum_error(accumulator, products, n, (_width(accumulator),))
 
 
 def predict_each(
     accumulators: Sequence[Accumulator], products: Products, n: int
 ) -> tuple[SumError, ...]:
-    """:func:`predict` for several accumulators; those that differ in width share their tables."""
-    return tuple(predict(accumulator, products, n) for accumulator in accumulators)
+    """:func:`predict` for several accumulators; chunks that differ in width are summed together."""
+    for one in accumulators:
+        _check(one, n)
+    widths: dict[Accumulator, set[int]] = {}
+    for one in accumulators:
+        widths.setdefault(one.with_mantissa(1), set()).add(_width(one))
+    return tuple(
+        _sum_error(one, products, n, tuple(sorted(widths[one.with_mantissa(1)])))
+        for one in accumulators
+    )
+
+
+def _width(accumulator: Accumulator) -> int:
+    assert isinstance(accumulator.format, FloatFormat)
+    return accumulator.format.mantissa_bits
+
+
+def _sum_error(
+    accumulator: Accumulator, products: Products, n: int, widths: tuple[int, ...]
+) -> SumError:
+    outcome = predicted(accumulator, products, n, widths)
+    variance = n * float(product_terms(products, None).values.var())
+    power = outcome.error_variance + outcome.mean_error**2
+    deviation = math.sqrt(variance)
+    return SumError(outcome.variance / variance, power / variance, outcome.mean_error / deviation)

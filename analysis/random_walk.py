@@ -29,6 +29,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from analysis.increments import Floats, Increments, jit
 from analysis.walk_cells import (
@@ -39,10 +40,13 @@ from analysis.walk_cells import (
     SPREAD,
     cell_edges,
     coefficients,
+    stagnation,
 )
 
 #: deviations of a sum that the grid reaches, and by which a drift must pass zero to leave it
 _REACH, _BEHIND = 8.0, 10.0
+#: times where a sum begins to be held that it may reach
+_HELD = 16.0
 #: a step of time: of the time so far, and in deviations of the sum that it drifts
 _STEP, _DRIFT_STEP = 0.15, 0.3
 _SINGLE_STEPS = 8.0
@@ -150,19 +154,14 @@ def _moments(places: Floats, fields: Floats, half: bool, out: Floats) -> None:
 
 @jit
 def _walk(
-    places: Floats, jumps: Jumps, origin: int, span: tuple[float, float], lag: float, pace: float
+    places: Floats, jumps: Jumps, fields: Floats, span: tuple[float, float], lag: float, pace: float
 ) -> Floats:
-    """Moments after ``span[1]`` products, of which those before time ``span[0]`` do not err.
+    """Moments at time ``span[1]`` of ``fields`` at time ``span[0]``.
 
     ``pace``: σ/|μ|. The error's moments are those of a time ``lag`` later.
     """
-    fields, moments = np.zeros((3, places.size)), np.zeros(5)
-    fields[0, origin] = 1.0 if jumps.half else 0.5
-    if not jumps.half:
-        fields[0, origin - 1] = 0.5
-    until = span[1] + min(lag, 0.0)
-    time = min(span[0], until)
-    _advance(fields, jumps, time, False)
+    moments = np.zeros(5)
+    time, until = span[0], span[1] + min(lag, 0.0)
     while time < until - 1e-9:
         step = 1.0 if time < _SINGLE_STEPS else _STEP * time
         step = min(step, _DRIFT_STEP * pace * max(time, 0.5) ** 0.5)
@@ -177,8 +176,25 @@ def _walk(
         _moments(places, fields, jumps.half, later)
         early = slice(0, 2) if lag < 0.0 else slice(2, 5)
         moments[early] = later[early]
-    moments[1] -= places[origin] ** 2  # the walk began half a cell from zero, on both sides
     return moments
+
+
+def _from_zero(places: Floats, jumps: Jumps, origin: int, time: float) -> Floats:
+    """f, g and h of a sum that did not err up to ``time``."""
+    fields = np.zeros((3, places.size))
+    fields[0, origin] = 1.0 if jumps.half else 0.5
+    if not jumps.half:
+        fields[0, origin - 1] = 0.5
+    _advance(fields, jumps, time, False)
+    return fields
+
+
+def _normal(edges: Floats, places: Floats, moments: Floats) -> Floats:
+    """f, g and h of a sum that is jointly normal with its error."""
+    mean, variance, error, noise, joint = moments
+    f = np.diff(ndtr((edges - mean) / math.sqrt(variance)))
+    errors = error + joint / variance * (places - mean)
+    return np.stack([f, f * errors, f * (noise - joint**2 / variance + errors**2)])
 
 
 def walk(
@@ -192,7 +208,8 @@ def walk(
     """
     assert table.mean >= 0.0
     spread = _REACH * table.deviation * math.sqrt(n)
-    edges = cell_edges(table, mantissa_bits, spread + table.mean * n)
+    reach = min(spread + table.mean * n, _HELD * stagnation(table, mantissa_bits))
+    edges = cell_edges(table, mantissa_bits, reach)
     below, pace = 0, math.inf
     if not table.symmetric:
         behind = spread
@@ -202,4 +219,23 @@ def walk(
         below = min(int(np.searchsorted(edges, behind)), edges.size - 1)
     places, cells = coefficients(edges, below, mantissa_bits, table)
     jumps = _jumps(places, cells, table.symmetric)
-    return _walk(places, jumps, below, (start, float(n)), lag, pace)
+    start = min(start, n + min(lag, 0.0))
+    fields = _from_zero(places, jumps, below, start)
+    moments = _walk(places, jumps, fields, (start, float(n)), lag, pace)
+    moments[1] -= places[below] ** 2  # it began half a cell from zero, on both sides
+    return moments
+
+
+def walk_on(
+    table: Increments, mantissa_bits: int, moments: Floats, start: float, n: float, lag: float
+) -> Floats:
+    """The same at ``n`` of a sum that was normal at ``start``, far on the positive side."""
+    mean, deviation = float(moments[0]), math.sqrt(moments[1])
+    spread = _REACH * max(deviation, table.deviation * math.sqrt(n))
+    reach = min(mean + table.mean * (n - start) + spread, _HELD * stagnation(table, mantissa_bits))
+    edges = cell_edges(table, mantissa_bits, reach)
+    edges = edges[max(0, int(np.searchsorted(edges, mean - _REACH * deviation)) - 1) :]
+    places, cells = coefficients(edges, 0, mantissa_bits, table)
+    fields = _normal(edges, places, moments)
+    pace = table.deviation / table.mean
+    return _walk(places, _jumps(places, cells, False), fields, (start, float(n)), lag, pace)

@@ -14,6 +14,7 @@ grid, or, if that is coarser, on a grid that all its products share: 2^j ℤ wit
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -21,17 +22,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from analysis.distributions import Products
-from analysis.drifting_sum import carry
-from analysis.first_terms import FEW, first_terms
 from analysis.formats import Accumulator, FloatFormat, Fused, Product
 from analysis.fused_increments import fused_increments, is_symmetric
-from analysis.increments import ERROR, Floats, Increments, Rule, increments
+from analysis.increments import Floats, Increments, Rule, increments
+from analysis.one_sum import Sum, Summation, sums_of
 from analysis.quantization import quantize
-from analysis.random_walk import walk
 from analysis.stratified import operand_pairs, symmetric
 
-#: deviations from zero at which a drift has carried the sum away
-_CARRIED = 16.0
 #: values of a chunk's result, and their deviations that the outer sum may reach
 _RESULTS, _REACH = 2048, 10.0
 _GOLDEN = 0.6180339887498949
@@ -48,17 +45,6 @@ class Terms:
     mean_error: float = 0.0
     error_variance: float = 0.0
     covariance: float = 0.0  #: of value and error
-
-
-@dataclass(frozen=True, slots=True)
-class Summation:
-    """One level of an accumulator: sequential, of a width and a rounding."""
-
-    mantissa_bits: int
-    rule: Rule
-    #: the first term is on the grid already
-    first_is_exact: bool = False
-    fused: bool = False  #: terms are fused steps
 
 
 def rule_of(accumulator: Accumulator) -> Rule:
@@ -113,44 +99,7 @@ def common_grids(products: Products, count: int) -> Floats:
     return np.asarray(exponents[np.maximum(held - 1, 0)], dtype=np.float64)
 
 
-def _turned(table: Increments) -> Increments:
-    """The moments of the negative of a sum."""
-    interior, edges = table.interior[:, ::-1].copy(), table.edges[:, ::-1].copy()
-    interior[..., ERROR] *= -1.0
-    edges[..., ERROR] *= -1.0
-    return table._replace(mean=-table.mean, interior=interior, edges=edges)
-
-
-def _rising(values: Floats, table: Increments, level: Summation, n: float) -> Floats:
-    """E[s], Var s, E[e], Var e and Cov(s, e) where products have no negative mean."""
-    width, drift = level.mantissa_bits, table.mean / table.deviation
-    if n <= FEW and n == round(n) and not level.fused:
-        return first_terms(values, width, level.rule, round(n))
-    lag = -0.5 if level.fused else 0.5
-    if drift > 1.0:
-        done = 1.0 if level.fused else float(FEW)
-        early = np.array([table.mean, table.deviation**2, 0.0, 0.0, 0.0])
-        if not level.fused:
-            early = first_terms(values, width, level.rule, FEW)
-        return carry(early, done, n, width, table, lag=lag)
-    until = min(n, max(1.0, (_CARRIED / drift) ** 2)) if drift else n
-    start = 0.0 if level.fused else 1.5 if level.first_is_exact else 0.5
-    moments = walk(table, width, until, start=start, lag=lag if until == n else 0.0)
-    return moments if until == n else carry(moments, until, n, width, table, lag=lag)
-
-
-def _moments(terms: Terms, table: Increments, level: Summation, n: float) -> Floats:
-    if table.mean >= 0.0:
-        moments = _rising(terms.values, table, level, n)
-        moments[[0, 2]] *= not table.symmetric
-        return moments
-    turned = replace(level, rule=level.rule.turned)
-    moments = _rising(-terms.values, _turned(table), turned, n)
-    moments[[0, 2]] *= -1.0
-    return moments
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """Moments of a computed sum, and of its error with all that its terms brought along."""
 
@@ -160,11 +109,25 @@ class Outcome:
     error_variance: float
     covariance: float  #: of sum and error
     symmetric: bool
+    values: Floats | None  #: a sample of sums; None: normal
 
 
-def summed(terms: Terms, table: Increments, level: Summation, n: float) -> Outcome:
-    """The sum of ``n`` terms, whose moments per addition ``table`` holds."""
-    mean, variance, mean_error, noise, covariance = map(float, _moments(terms, table, level, n))
+def summed(
+    terms: Terms,
+    table: Increments,
+    levels: Sequence[Summation],
+    n: float,
+    *,
+    repeated: bool = False,
+) -> tuple[Outcome, ...]:
+    """The sums of ``n`` terms, whose moments per addition ``table`` holds."""
+    found = sums_of(terms.values, table, levels, n, repeated=repeated)
+    return tuple(_with_errors(terms, table, one, n) for one in found)
+
+
+def _with_errors(terms: Terms, table: Increments, found: Sum, n: float) -> Outcome:
+    """A sum with the errors of its terms."""
+    mean, variance, mean_error, noise, covariance = map(float, found.moments)
     lean = terms.covariance / float(terms.values.var())
     return Outcome(
         mean,
@@ -173,25 +136,23 @@ def summed(terms: Terms, table: Increments, level: Summation, n: float) -> Outco
         n * terms.error_variance + noise + 2.0 * lean * (covariance - noise),
         covariance + lean * (variance - covariance),
         table.symmetric,
+        found.values,
     )
 
 
-def as_terms(outcome: Outcome, mantissa_bits: int, grids: Floats | None) -> Terms:
-    """A chunk's results as terms of the outer sum; ``grids``: of exact sums, where known."""
-    at = (np.arange(_RESULTS) + 0.5) / _RESULTS
-    normal = ndtri(at)
+def _normal(outcome: Outcome, mantissa_bits: int, grids: Floats | None) -> Floats:
+    """A sample of normal sums on their grid; ``grids``: of exact ones, where known."""
+    normal = ndtri((np.arange(_RESULTS) + 0.5) / _RESULTS)
     raw = outcome.mean + math.sqrt(outcome.variance) / normal.std() * normal
     grid = np.frexp(raw)[1] - 1 - mantissa_bits
     if grids is not None:
         grid = np.maximum(grid, grids.astype(grid.dtype))
-    values = np.ldexp(np.rint(np.ldexp(raw, -grid)), grid)
-    return Terms(
-        values, outcome.symmetric, outcome.mean_error, outcome.error_variance, outcome.covariance
-    )
+    return np.asarray(np.ldexp(np.rint(np.ldexp(raw, -grid)), grid))
 
 
+@lru_cache(maxsize=1024)
 def chunk_increments(terms: Terms, inner_bits: int, level: Summation, n: float) -> Increments:
-    """What one chunk's result adds to the outer sum of ``n`` of them."""
+    """What one chunk's result adds to the outer sum of up to ``n`` of them."""
     deviation, mean = float(terms.values.std()), abs(float(terms.values.mean()))
     reach = _REACH * math.sqrt(n) + n * mean / deviation
     above = math.ceil(math.log2(reach)) + 2 - level.mantissa_bits
@@ -199,29 +160,74 @@ def chunk_increments(terms: Terms, inner_bits: int, level: Summation, n: float) 
     return increments(terms.values, level.rule, symmetric=terms.symmetric, below=below, above=above)
 
 
-def predicted(accumulator: Accumulator, products: Products, n: int) -> Outcome:
-    """Moments of the sum of ``n`` products; both formats must be of floating point."""
+@lru_cache(maxsize=1024)
+def sequential_sums(
+    products: Products, product: Product | None, rule: Rule, widths: tuple[int, ...], n: int,
+    repeated: bool,
+) -> tuple[Outcome, ...]:  # fmt: skip
+    """Sums of ``n`` products, added one by one."""
+    terms, table = product_terms(products, product), product_increments(products, product, rule)
+    levels = [Summation(width, rule) for width in widths]
+    return summed(terms, table, levels, n, repeated=repeated)
+
+
+@lru_cache(maxsize=1024)
+def fused_sum(products: Products, accumulator: Accumulator, n: int) -> Outcome:
+    """The sum of ``n`` products, added in fused steps."""
+    assert isinstance(accumulator.order, Fused)
+    assert isinstance(accumulator.format, FloatFormat)
+    count = min(accumulator.order.terms, n)
+    terms, table = fused_terms(products, accumulator, count)
+    level = Summation(accumulator.format.mantissa_bits, rule_of(accumulator), fused=True)
+    return summed(terms, table, [level], n / count)[0]
+
+
+def inner_sum(
+    products: Products, accumulator: Accumulator, n: int, widths: tuple[int, ...]
+) -> Outcome:
+    """The sum of ``n`` products by the inner accumulator; its chunk says whether it is repeated."""
+    assert isinstance(accumulator.format, FloatFormat)
+    repeated = accumulator.chunk is not None
+    if isinstance(accumulator.order, Fused):
+        return fused_sum(products, replace(accumulator, chunk=None, outer=None), n)
+    rule, width = rule_of(accumulator), accumulator.format.mantissa_bits
+    found = sequential_sums(products, accumulator.product, rule, widths, n, repeated)
+    return found[widths.index(width)]
+
+
+@lru_cache(maxsize=1024)
+def chunk_terms(
+    outcome: Outcome, products: Products, accumulator: Accumulator, chunk: int
+) -> Terms:
+    """The outcome of a chunk as terms of the outer sum."""
+    values = outcome.values
+    if values is None:
+        assert isinstance(accumulator.format, FloatFormat)
+        exact = accumulator.product is None and not isinstance(accumulator.order, Fused)
+        grids = common_grids(products, chunk) if exact else None
+        values = _normal(outcome, accumulator.format.mantissa_bits, grids)
+    sample = np.concatenate([values, -values]) if outcome.symmetric else values
+    errors = outcome.mean_error, outcome.error_variance, outcome.covariance
+    return Terms(sample, outcome.symmetric, *errors)
+
+
+def predicted(
+    accumulator: Accumulator, products: Products, n: int, widths: tuple[int, ...]
+) -> Outcome:
+    """Moments of the sum of ``n`` products; both formats must be of floating point.
+
+    ``widths``: of inner sums that will be asked for too, its own among them.
+    """
+    chunk = n if accumulator.chunk is None else min(n, accumulator.chunk)
+    outcome = inner_sum(products, accumulator, chunk, widths)
+    if accumulator.chunk is None:
+        return outcome
     inner_form, outer_form = accumulator.format, accumulator.outer_accumulator.format
     assert isinstance(inner_form, FloatFormat)
     assert isinstance(outer_form, FloatFormat)
-    chunk = n if accumulator.chunk is None else min(n, accumulator.chunk)
-    fused = isinstance(accumulator.order, Fused)
-    inner = Summation(inner_form.mantissa_bits, rule_of(accumulator), fused=fused)
-    grids = None
-    if isinstance(accumulator.order, Fused):
-        count = min(accumulator.order.terms, chunk)
-        terms, table = fused_terms(products, accumulator, count)
-        outcome = summed(terms, table, inner, chunk / count)
-    else:
-        terms = product_terms(products, accumulator.product)
-        table = product_increments(products, accumulator.product, inner.rule)
-        outcome = summed(terms, table, inner, chunk)
-        if accumulator.product is None:
-            grids = common_grids(products, chunk)
-    if accumulator.chunk is None:
-        return outcome
-    exact = outer_form.mantissa_bits >= inner_form.mantissa_bits
-    outer = Summation(outer_form.mantissa_bits, rule_of(accumulator.outer_accumulator), exact)
-    results = as_terms(outcome, inner_form.mantissa_bits, grids)
-    table = chunk_increments(results, inner_form.mantissa_bits, outer, n / chunk)
-    return summed(results, table, outer, n / chunk)
+    inner_bits, outer_bits = inner_form.mantissa_bits, outer_form.mantissa_bits
+    outer = Summation(outer_bits, rule_of(accumulator.outer_accumulator), outer_bits >= inner_bits)
+    results = chunk_terms(outcome, products, accumulator, chunk)
+    count = n / chunk
+    table = chunk_increments(results, inner_bits, outer, 4 ** math.ceil(math.log(count, 4)))
+    return summed(results, table, [outer], count)[0]

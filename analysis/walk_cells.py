@@ -25,6 +25,7 @@ from analysis.increments import (
 CELLS = 16  #: of a binade
 #: ulps in deviations of a product from which nearest rounding has cells of single lattice points
 _DEEP = 0.5
+_STAGNANT = 1.5  #: ... and from which it holds a sum
 #: columns of the coefficients: E[D], Var D, E[r], Var r, Cov(r, D)
 MOVE, SPREAD, SHIFT, GROWTH, JOINT = range(5)
 
@@ -41,6 +42,13 @@ def _deep_offsets(width: int, widest: int) -> list[float]:
         return [float(point) for point in range(1, points + 1)]
     middle = np.round(np.linspace(0, rest, max(1, rest // widest) + 1)[1:-1]) + ends[-1]
     return [*map(float, ends), *middle, *map(float, points - ends[::-1]), float(points)]
+
+
+def stagnation(table: Increments, mantissa_bits: int) -> float:
+    """Where nearest rounding begins to hold a sum: there an ulp is 1.5 deviations or more."""
+    if not table.nearest:
+        return math.inf
+    return 2.0 ** (math.ceil(math.log2(_STAGNANT * table.deviation)) + mantissa_bits)
 
 
 def cell_edges(move: Increments, width: int, reach: float) -> Floats:
@@ -94,7 +102,7 @@ def centred(moments: Floats, mean: float, out: Floats) -> None:
 
 
 @jit
-def _fill(
+def fill(
     cell: Floats, lower: float, upper: float, width: int, side: int, table: Increments
 ) -> None:
     """The coefficients of one cell of sums of magnitude ``lower`` to ``upper``."""
@@ -128,8 +136,8 @@ def coefficients(edges: Floats, below: int, width: int, table: Increments) -> tu
         ulp = 2.0 ** (math.floor(math.log2(middle)) - width)
         place = middle - 0.5 * ulp if size >= ulp else middle  # of its lattice points
         places[below + i] = place
-        _fill(cells[below + i], edges[i], edges[i + 1], width, 0, table)
+        fill(cells[below + i], edges[i], edges[i + 1], width, 0, table)
         if i < below:
             places[below - 1 - i] = -place
-            _fill(cells[below - 1 - i], edges[i], edges[i + 1], width, 1, table)
+            fill(cells[below - 1 - i], edges[i], edges[i + 1], width, 1, table)
     return places, cells

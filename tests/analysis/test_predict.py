@@ -113,7 +113,7 @@ def test_a_negative_mean_is_the_mirror_image_of_a_positive_one() -> None:
 
 
 def test_wide_outer_sums_leave_the_error_of_the_chunks() -> None:
-    inside = predict(sums(6), FP8, 64)
+    inside = predict(sums(6, chunk=64, outer=WIDE), FP8, 64)
     for n in (640, 64000):
         whole = predict(sums(6, chunk=64, outer=WIDE), FP8, n)
         assert whole.nmse == pytest.approx(inside.nmse, rel=1e-3)
