@@ -166,6 +166,9 @@ def test_what_is_looked_at_is_what_training_computes() -> None:
         assert one.b.least == pytest.approx(b.min().item(), rel=1e-4)
         # padding adds zeros to the input of a convolution only
         assert key[0] == "in" or one.a.density == float((a != 0).float().mean())
+        kept = b[b != 0]
+        ratio = (kept.mean() / kept.std()).item()
+        assert one.b.mean_ratio == pytest.approx(ratio, rel=1e-3, abs=1e-6)
         assert one.b.density == pytest.approx(float((b != 0).float().mean()), abs=1e-6)
 
 
