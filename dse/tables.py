@@ -7,6 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from analysis.catalog import ACCUMULATORS, operands_of
+from analysis.formats import Fused, Order, Rounding, Sequential, Tree
 from dse import prediction
 from dse.bits import WidthDetail, by_layer
 from dse.prediction import Prediction
@@ -156,6 +158,29 @@ def networks_table(networks: Iterable[Network]) -> Table:
         counts = (len(network.layers), network.parameters, network.macs, network.default_batch)
         table.add_row(network.name, *(f"{count:,}" for count in counts))
     return table
+
+
+def accumulators_table() -> Table:
+    """The accumulators of the catalogue, and how each adds."""
+    table = Table(box=SIMPLE_HEAD)
+    for title in ("name", "operands", "rounded to", "added", "chunks"):
+        table.add_column(title, no_wrap=True)
+    for name, one in ACCUMULATORS.items():
+        chunks = f"{one.chunk} into {one.outer_accumulator.format.name}" if one.chunk else ""
+        operands = operands_of(name) or "any"
+        towards = "" if one.rounding is Rounding.NEAREST_EVEN else f", {one.rounding}"
+        table.add_row(name, operands, one.format.name + towards, _order(one.order), chunks)
+    return table
+
+
+def _order(order: Order) -> str:
+    match order:
+        case Fused(terms=terms, kept_bits=kept):
+            return f"{terms} fused, {kept} bits"
+        case Tree():
+            return "tree"
+        case Sequential():
+            return "one by one"
 
 
 def simulations_table(rows: Iterable[SimulationRow]) -> Table:

@@ -20,7 +20,7 @@ app = typer.Typer(
 #: in the order, and under the headings, of ``--help``
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How narrow?": (widths.bits, widths.scale),
-    "What does a sum lose?": (sums.predict, sums.simulate, sums.equations),
+    "What does a sum lose?": (sums.predict, sums.simulate, sums.accumulators, sums.equations),
     "What does it buy, and does it train?": (
         chain.run, chain.search, chain.probe, chain.report, chain.networks,
     ),

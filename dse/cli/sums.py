@@ -34,7 +34,7 @@ from dse.progress import Advance
 from dse.simulation_study import Job, Study, jobs, study_of, work
 from dse.simulation_sweep import sweep
 from dse.sum_grid import SumFields, SumGrid, operands, operands_line, options_of
-from dse.tables import predictions_table, simulations_table
+from dse.tables import accumulators_table, predictions_table, simulations_table
 from models.files import validated
 
 #: but for what has to be said
@@ -128,6 +128,14 @@ def simulate(
     with _watched("simulate", wanted) as advance:
         rows = sweep(wanted, out, time.perf_counter, advance)
     _show(rows, as_json, simulations_table)
+
+
+def accumulators() -> None:
+    """The accumulators of the catalogue: real machines and published designs.
+
+    Example: partialsum predict --n 4096 --accumulator hopper_fp8_e4m3
+    """
+    console.print(accumulators_table())
 
 
 def equations(

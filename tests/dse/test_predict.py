@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analysis.catalog import ACCUMULATORS
 from analysis.distributions import Operand, Products, Shape, gaussian_products
 from analysis.formats import Accumulator, Product, Rounding, float_format
 from analysis.noise import SumError, predict
@@ -145,3 +146,12 @@ def test_cases_say_all(partialsum: Partialsum, tmp_path: Path) -> None:
     assert (code, "got also n" in err) == (2, True)
     code, _, err = partialsum("predict", "--cases", file, "--simulate")
     assert (code, "got also simulate" in err) == (2, True)
+
+
+def test_the_catalogue_is_shown_name_by_name(partialsum: Partialsum) -> None:
+    code, out, _ = partialsum("accumulators")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()[3:] if line.strip()}
+    assert set(lines) == set(ACCUMULATORS)
+    assert "32 fused, 13 bits" in lines["hopper_fp8_e4m3_promoted"]
+    assert "128 into float32" in lines["hopper_fp8_e4m3_promoted"]
