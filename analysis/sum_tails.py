@@ -39,6 +39,8 @@ OVERSHOOT = 0.5825971579390107
 _CENTRE = 1e-3
 #: values of an operand, and of what one product adds
 _OPERAND_VALUES, _STEP_VALUES = 256, 1024
+#: probabilities between which a tail differs from that of a normal sum, and is worth a thought
+_IMPOSSIBLE, _LIKELY, _HALVINGS = 1e-15, 0.1, 40
 #: deviations by which K' may miss, and steps until then
 _TOLERANCE, _ITERATIONS = 1e-9, 200
 
@@ -164,15 +166,20 @@ def end_tail(steps: Steps, n: int, level: float) -> float:
     return min(1.0, max(0.0, float(ndtr(-w)) + density * correction))
 
 
-def _passing(steps: Steps, n: int, level: float) -> float:
-    """How much likelier it is that some partial sum passes ``level`` than that the end does."""
+def _log_normal_peak(steps: Steps, n: float, level: float) -> float:
+    """ln P(max S_k ≥ level) of normal steps with this mean and deviation."""
     mean, deviation = steps.mean, steps.deviation
     spread = deviation * math.sqrt(n)
     barrier = level + OVERSHOOT * deviation
     direct = log_ndtr((mean * n - barrier) / spread)
     back = 2.0 * mean * barrier / deviation**2 + log_ndtr((-barrier - mean * n) / spread)
-    ratio = np.logaddexp(direct, back) - log_ndtr((mean * n - level) / spread)
-    return math.exp(max(0.0, float(ratio)))
+    return float(np.logaddexp(direct, back))
+
+
+def _passing(steps: Steps, n: int, level: float) -> float:
+    """How much likelier it is that some partial sum passes ``level`` than that the end does."""
+    end = log_ndtr((steps.mean * n - level) / (steps.deviation * math.sqrt(n)))
+    return math.exp(max(0.0, _log_normal_peak(steps, n, level) - float(end)))
 
 
 def peak_tail(steps: Steps, n: int, level: float) -> float:
@@ -199,3 +206,21 @@ def ever_outside(steps: Steps, n: int, low: float, high: float) -> float:
         ValueError: n below 1, or zero is not between the levels.
     """
     return min(1.0, peak_tail(steps, n, high) + peak_tail(steps.negated, n, -low))
+
+
+def normal_level(steps: Steps, n: int, level: float) -> float:
+    """The level that a walk of normal steps passes as likely as this one passes ``level``.
+
+    The same where it is likely to be passed, or all but impossible.
+    """
+    tail = peak_tail(steps, n, level)
+    if not _IMPOSSIBLE < tail < _LIKELY:
+        return level
+    low, high = 0.0, 2.0 * level
+    while _log_normal_peak(steps, n, high) > math.log(tail):
+        high *= 2.0
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        passed = _log_normal_peak(steps, n, middle) > math.log(tail)
+        low, high = (middle, high) if passed else (low, middle)
+    return low

@@ -15,6 +15,7 @@ from analysis.sum_tails import (
     end_outside,
     end_tail,
     ever_outside,
+    normal_level,
     peak_tail,
     product_steps,
 )
@@ -105,3 +106,15 @@ def test_what_tails_refuse() -> None:
     constant = Products(Operand(Shape.UNIFORM, FixedFormat("bit", 2, -20)))
     with pytest.raises(ValueError, match="must not all be equal"):
         product_steps(constant)
+
+
+def test_heavy_tails_are_a_nearer_level_of_a_normal_walk() -> None:
+    steps = product_steps(gaussian_products(FixedFormat("int8", 8)))
+    level = 5.0 * math.sqrt(32) * steps.deviation
+    nearer = normal_level(steps, 32, level)
+    normal = product_steps(Products(Operand(Shape.GAUSSIAN)))
+    scaled = nearer / steps.deviation
+    assert 3.5 < scaled / math.sqrt(32) < 4.7
+    assert peak_tail(normal, 32, scaled) == pytest.approx(peak_tail(steps, 32, level), rel=0.05)
+    assert normal_level(steps, 32, 1.0) == 1.0  # likely to be passed
+    assert normal_level(steps, 32, 1e9) == 1e9  # impossible
