@@ -1,14 +1,18 @@
 """Products as they were measured in a network, to be summed by theory and simulation."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.distributions import Operand, Products, Shape, sample_of
 from analysis.formats import FloatFormat, float_format
+from analysis.operand_noise import operand_noise
 from analysis.quantization import quantize
-from models.statistics import GemmStatistics
+from models.networks.gemm import Gemm
+from models.networks.network import Network
+from models.statistics import GemmFigures, GemmStatistics, PairSample, Statistics
 
 Floats64 = npt.NDArray[np.float64]
 
@@ -50,14 +54,44 @@ def products_of(gemm: GemmStatistics, a: FloatFormat, b: FloatFormat) -> Product
     """
     if gemm.sample is None:
         return _gaussian_products(gemm.drift, gemm.density, a, b)
-    name = f"{gemm.layer}/{gemm.role}"
-    left, right = (
-        quantize(sample_of(factors, name).values, form).astype(np.float64)
-        for factors, form in ((gemm.sample.a, a), (gemm.sample.b, b))
-    )
-    terms = sample_of(tilted(left * right, gemm.drift), name)
+    left, right = _scaled(gemm, gemm.sample)
+    products = tilted(quantize(left, a) * quantize(right, b), gemm.drift)
+    terms = sample_of(products, _name(gemm))
     bits = min(a.mantissa_bits + b.mantissa_bits + 1, _MANTISSA_BITS)
     return Products(Operand(terms, float_format(_EXPONENT_BITS, bits), density=gemm.density))
+
+
+def _scaled(gemm: GemmFigures, sample: PairSample) -> tuple[Floats64, Floats64]:
+    """Both factors, by powers of two to a root mean square in √½..√2."""
+    left, right = (
+        sample_of(x, _name(gemm)).values.astype(np.float64) for x in (sample.a, sample.b)
+    )
+    return left, right
+
+
+def _name(gemm: GemmFigures) -> str:
+    return f"{gemm.layer}/{gemm.role}"
+
+
+def measured_operand_noise(gemm: GemmStatistics, a: FloatFormat, b: FloatFormat) -> float:
+    """NMSE of exact sums whose operands were rounded to ``a`` and ``b``, as the stored pairs say.
+
+    As :func:`analysis.operand_noise.operand_noise`, which speaks for GEMMs without a sample:
+    (Var δ + n E[δ]²)/Var(a b), zeros included; of E[δ]² what N pairs show by chance, Var δ/N, is
+    taken off. Not to be had from :func:`products_of`, whose operands are rounded already.
+
+    Raises:
+        ValueError: fewer than two pairs.
+    """
+    if gemm.sample is None:
+        return operand_noise(products_of(gemm, a, b), gemm.n)
+    left, right = _scaled(gemm, gemm.sample)
+    exact = left * right
+    error = quantize(left, a) * quantize(right, b) - exact
+    d, n = gemm.density, gemm.n
+    square = max(0.0, error.mean() ** 2 - error.var() / error.size)
+    power = d * error.var() + (d + (n - 1) * d**2) * square
+    return float(power / (d * np.square(exact).mean() - (d * exact.mean()) ** 2))
 
 
 def tilted(values: Floats64, ratio: float) -> Floats64:
@@ -87,3 +121,16 @@ def _gaussian_products(ratio: float, density: float, a: FloatFormat, b: FloatFor
     r = math.sqrt(ratio**2 + ratio * math.hypot(ratio, 1.0))
     first = Operand(Shape.GAUSSIAN, a, mean=r, density=density)
     return Products(first, Operand(Shape.GAUSSIAN, b, mean=r))
+
+
+def products_by_gemm(
+    statistics: Statistics, network: Network, m_p: int
+) -> Callable[[Gemm], Products]:
+    """What each GEMM of ``network`` sums, of operands as :func:`operand_formats` has them.
+
+    Raises:
+        ValueError: as :meth:`Statistics.of`, :func:`operand_formats` or :func:`products_of`.
+    """
+    formats = operand_formats(m_p)
+    known = {(one.layer, one.role): products_of(one, *formats) for one in statistics.of(network)}
+    return lambda gemm: known[gemm.layer, gemm.role]

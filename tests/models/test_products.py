@@ -5,18 +5,28 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from analysis.distributions import Sample
+from analysis.distributions import Sample, gaussian_products
 from analysis.formats import Accumulator, FloatFormat, float_format
 from analysis.noise import predict
+from analysis.operand_noise import operand_noise
 from analysis.operands import operand_tiles, round_shape
 from models.networks.gemm import Role
-from models.products import operand_formats, products_of, tilted
+from models.networks.layers import Linear
+from models.networks.network import Network
+from models.products import (
+    measured_operand_noise,
+    operand_formats,
+    products_by_gemm,
+    products_of,
+    tilted,
+)
 from models.statistics import (
     MAX_RATIO,
     Exponents,
     GemmStatistics,
     OperandStatistics,
     PairSample,
+    Statistics,
 )
 
 Array = npt.NDArray[Any]
@@ -119,6 +129,12 @@ def test_products_that_vanish_are_refused() -> None:
         products_of(sampled(a, b), E5M2, E5M2)
 
 
+def test_one_pair_is_no_sample() -> None:
+    for function in (products_of, measured_operand_noise):
+        with pytest.raises(ValueError, match=r"fc/FWD: a sample .* got 1 values"):
+            function(sampled(np.ones(1), np.ones(1)), E5M2, E5M2)
+
+
 def test_tilting_keeps_magnitudes_and_reaches_the_ratio() -> None:
     values = np.random.default_rng(5).standard_t(3, 4096)
     for ratio in (0.05, 0.1, 0.4):  # above that of the values, 0.03
@@ -139,3 +155,38 @@ def test_measured_products_can_be_predicted() -> None:
     expected = predict(accumulator, products_of(known, E5M2, E5M2), 512)
     found = predict(accumulator, products_of(sampled(a, b, drift=0.0), E5M2, E5M2), 512)
     assert found.nmse == pytest.approx(expected.nmse, rel=0.1)
+
+
+def test_every_gemm_has_its_products() -> None:
+    layer = Linear(name="fc", in_features=64, out_features=3, input_gradient=False)
+    network = Network(name="one", source="a test", layers=(layer,), default_batch=4)
+    gemms = (gemm(), gemm(role=Role.GRAD, n=4, density=0.25))
+    statistics = Statistics(network="one", batch=4, source="a test", gemms=gemms)
+    found = products_by_gemm(statistics, network, 6)
+    of = {asked.role: found(asked) for asked in network.gemms(8)}
+    assert of[Role.GRAD] == products_of(gemms[1], *operand_formats(6))
+    assert of[Role.FWD] == products_of(gemms[0], *operand_formats(6))
+    other = network.model_copy(update={"name": "two"})
+    with pytest.raises(ValueError, match="must be of the network 'two', got 'one'"):
+        products_by_gemm(statistics, other, 6)
+
+
+@pytest.mark.parametrize("density", [1.0, 0.25])
+def test_noise_of_operands_is_that_of_theory_for_gaussian_pairs(density: float) -> None:
+    a, b = np.random.default_rng(7).standard_normal((2, 100_000))
+    expected = operand_noise(gaussian_products(E5M2), 4096)
+    found = measured_operand_noise(sampled(a, b, density=density, n=4096), E5M2, E5M2)
+    assert found == pytest.approx(expected, rel=0.02)
+    bare = gemm(drift=0.0, density=density)
+    assert measured_operand_noise(bare, E5M2, E5M2) == pytest.approx(expected, rel=0.05)
+
+
+def test_noise_of_operands_has_the_square_of_their_bias_n_times() -> None:
+    """1.125 rounds to 1 (to even): of products ±1.125, E[δ] = −0.125 times their mean sign."""
+    a = np.full(4000, 1.125)
+    b = np.where(np.arange(4000) % 4, 1.0, -1.0)  # three of four are positive: mean sign 1/2
+    mean, variance = -0.125 / 2, 0.125**2 * (1 - 0.25)
+    square = mean**2 - variance / 4000
+    exact = 1.125**2 * (1 - 0.25)
+    found = measured_operand_noise(sampled(a, b, density=1.0, n=64), E5M2, E5M2)
+    assert found == pytest.approx((variance + 64 * square) / exact, rel=1e-9)
