@@ -137,6 +137,20 @@ def test_stalled_sums_break_the_model_of_nearest_but_not_chance() -> None:
         assert bound.failure == 1e-3
 
 
+def test_a_random_bit_alone_drops_what_it_does_not_see() -> None:
+    n, bits = 20_000, 14
+    products = np.full((n, COLUMNS), 2.0**-bits * 0.4375)
+    products[0] = 1.0
+    one_bit, ideal = sums(bits, CHANCE, random_bits=1), sums(bits, CHANCE)
+    error, magnitudes = errors(products, one_bit)
+    (seen,), (unseen,) = (
+        [limit(one, magnitudes) for one in bounds(each, n) if one.failure]
+        for each in (one_bit, ideal)
+    )
+    assert (unseen < error).all()
+    assert (error < seen).all()
+
+
 def operands_of(name: str) -> FloatFormat:
     form = FORMATS[name.split("_", 1)[1].split("_to_")[0].removesuffix("_promoted")]
     assert isinstance(form, FloatFormat)

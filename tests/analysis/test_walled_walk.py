@@ -73,3 +73,17 @@ def test_wrapping_is_that_of_normal_numbers(whole: float) -> None:
     assert found.variance == pytest.approx(kept.var(), rel=0.01)
     assert found.added_variance == pytest.approx(lost.var(), rel=0.05)
     assert found.covariance == pytest.approx(np.cov(kept, lost)[0, 1], rel=0.05, abs=0.3)
+
+
+def test_wrapping_knows_that_the_pull_goes_with_the_sum() -> None:
+    pull, n, whole = 0.1, 300, 24.0
+    walk, end = Walk(0.0, -pull, pull, 1.0), free(Walk(0.0, -pull, pull, 1.0), 300.0)
+    rng = np.random.default_rng(3)
+    # jointly normal, as the theory takes them: sum and pull with their known moments
+    cross = [[end.variance, end.covariance], [end.covariance, end.added_variance]]
+    sums, added = rng.multivariate_normal([0.0, 0.0], cross, 400_000).T
+    kept = (sums + 0.5 * whole) % whole - 0.5 * whole
+    gained = added + kept - sums
+    found = wrapped(walk, float(n), -0.5 * whole, 0.5 * whole, whole)
+    assert found.added_variance == pytest.approx(gained.var(), rel=0.01)
+    assert found.covariance == pytest.approx(np.cov(kept, gained)[0, 1], abs=0.6)
