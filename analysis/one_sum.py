@@ -64,7 +64,7 @@ def _spread(found: LatticeSum) -> Floats:
 
 def _on_lattice(values: Floats, table: Increments, level: Summation, n: int) -> Sum | None:
     """A sum that products with a mean make coarse, None if there are too many points."""
-    if table.mean < _DRIFT * table.deviation or not is_coarse(level.mantissa_bits, table, n):
+    if not table.mean or not is_coarse(level.mantissa_bits, table, n):
         return None
     found = lattice_sum(
         values, level.mantissa_bits, level.rule, table, n, first_is_exact=level.first_is_exact
@@ -112,9 +112,8 @@ def _rising(
     rule = levels[0].rule
     if n == round(n) and not levels[0].fused:
         found = {one: _on_lattice(values, table, one, round(n)) for one in levels}
-        drifts = table.mean > _DRIFT * table.deviation
         rest = [one for one in levels if found[one] is None]
-        if rest and (n <= FEW or (n <= SHORT and (drifts or repeated))):
+        if rest and (n <= FEW or (n <= SHORT and (table.mean or repeated))):
             widths = tuple(one.mantissa_bits for one in rest)
             found.update(zip(rest, _by_paths(values, widths, rule, round(n)), strict=True))
     for level, one in found.items():
@@ -137,9 +136,11 @@ def sums_of(
     ``levels`` differ in width alone. ``repeated``: the results will be asked for again and again,
     and are worth some milliseconds.
     """
-    biased = 0.0 if table.symmetric else 1.0
-    falls = levels[0].rule.rounding is not Rounding.UP
-    if table.mean > 0.0 or (abs(table.mean) <= _DRIFT * table.deviation and falls):
+    if abs(table.mean) <= _DRIFT * table.deviation:
+        table = table._replace(mean=0.0)
+    mirrored = table.mean == 0.0 and levels[0].rule.rounding is Rounding.UP
+    if table.mean >= 0.0 and not mirrored:
+        biased = 0.0 if table.symmetric else 1.0
         signs = np.array([biased, 1.0, biased, 1.0, 1.0])
         found = _rising(values, table, levels, n, repeated)
         return tuple(Sum(one.moments * signs, one.values) for one in found)

@@ -16,8 +16,8 @@ carried itself, so a small one does not drown in Var s − 2 Cov(s, d) + Var d.
 Space is cut into cells (:mod:`analysis.walk_cells`). Jumps to the two neighbours keep the mean and
 the variance of the move at every cell, so where nothing is rounded both are exact. Time advances
 by an L-stable scheme of order two with γ = 1 − 1/√2 (Alexander, SIAM J. Numer. Anal. 14(6), 1977),
-one product at a time first and then by 15 % of t, or by a third of a deviation of drift. Where −p
-is distributed as p half the line is enough: f and h are even, g is odd.
+one product at a time first and then by a quarter of t, or by a third of a deviation of drift. Where
+−p is distributed as p half the line is enough: f and h are even, g is odd.
 
 The rounding of product t sees s + p, whose variance is that of time t; so the error's sources act
 from time ½ to n + ½.
@@ -48,7 +48,7 @@ _REACH, _BEHIND = 8.0, 10.0
 #: times where a sum begins to be held that it may reach
 _HELD = 16.0
 #: a step of time: of the time so far, and in deviations of the sum that it drifts
-_STEP, _DRIFT_STEP = 0.15, 0.3
+_STEP, _DRIFT_STEP = 0.25, 0.3
 _SINGLE_STEPS = 8.0
 _GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
 _AGAIN = (1.0 - _GAMMA) / _GAMMA
