@@ -29,6 +29,7 @@ from analysis.formats import (
 from analysis.rounding_bounds import (
     Roundings,
     alignment_bound,
+    check_failure,
     compose,
     deviations,
     fused_bound,
@@ -229,6 +230,7 @@ def bounds(
     """
     if n < 1:
         raise ValueError(f"bounds: n (accumulation length) must be at least 1, got {n}")
+    check_failure(failure)
     levels = list(_levels(accumulator, n))
     found = list(_certain(levels))
     chance = not isinstance(accumulator.order, Fused)

@@ -31,8 +31,8 @@ class Underflow:
 class RangeLimits:
     """How often a range may be left."""
 
-    overflow: float = 1e-6  #: of the probability that some partial sum overflows
-    underflow: float = 1e-3  #: of the share of products below the least value
+    overflow: float = 1e-6  #: the most probability that some partial sum overflows
+    underflow: float = 1e-3  #: the most products, as a share, below the least value
 
     def __post_init__(self) -> None:
         for name, limit in (("overflow", self.overflow), ("underflow", self.underflow)):

@@ -90,6 +90,9 @@ def compose(*relative: Fraction) -> Fraction:
 def worst(path: Path) -> Fraction:
     """γ of every kind of roundings on the path, composed.
 
+    Blocks of b in fast arithmetic and their sum in an accurate one, FABsum, err by b u + O(u²),
+    whatever n is (Blanchard, Higham and Mary, SIAM J. Sci. Comput. 42(3), A1541, 2020).
+
     Raises:
         ValueError: of a kind, n u is not below 1.
     """
@@ -133,14 +136,19 @@ def probable(path: Path, deviations: float) -> float:
     return math.expm1(exponent + math.log1p(drift))
 
 
+def check_failure(failure: float) -> None:
+    """Raise ValueError where ``failure`` is no probability between 0 and 1."""
+    if not 0.0 < failure < 1.0:
+        raise ValueError(f"bounds: failure must lie between 0 and 1, got {failure}")
+
+
 def deviations(failure: float, events: int) -> float:
     """λ with events · 2 exp(−λ²/2) = failure: that many inequalities then hold at once.
 
     Raises:
         ValueError: a probability outside 0..1, its ends excluded.
     """
-    if not 0.0 < failure < 1.0:
-        raise ValueError(f"bounds: failure must lie between 0 and 1, got {failure}")
+    check_failure(failure)
     return math.sqrt(2.0 * math.log(2.0 * events / failure))
 
 

@@ -243,7 +243,7 @@ def test_what_bounds_refuse() -> None:
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         bounds(sums(8), 0)
     with pytest.raises(ValueError, match="failure must lie between 0 and 1, got 0"):
-        bounds(sums(8), 4, failure=0.0)
+        bounds(sums(8, CUT), 4, failure=0.0)
     with pytest.raises(ValueError, match="reach must be positive, got 0"):
         BoundedProducts(0.0, 0.0)
     assert bounds(sums(5, CUT), 32) == ()  # n u = 1

@@ -44,6 +44,13 @@ def test_gamma_composes_below_the_gamma_of_all() -> None:
     )
 
 
+def test_accurate_sums_of_blocks_err_by_the_block_whatever_n() -> None:
+    accurate = U**2  # FABsum (Blanchard, Higham and Mary 2020): b u + O(u²)
+    found = [worst([Roundings(64, U), Roundings(n // 64, accurate)]) for n in (64, 2**16)]
+    assert found[1] - found[0] < 2**10 * accurate * 2
+    assert found[0] < 64 * U + 2 * (64 * U) ** 2
+
+
 def test_gamma_ends_where_n_u_is_one() -> None:
     gamma(2047, U)
     with pytest.raises(ValueError, match="below 1, got n = 2048"):
