@@ -109,16 +109,16 @@ def _roundings(count: int, accumulator: Accumulator) -> Roundings:
 def _inner(accumulator: Accumulator, n: int) -> _Level:
     """The sums of chunks, or of all."""
     length = min(n, accumulator.chunk or n)
+    total = n
     match accumulator.order:
         case Fused(terms=terms):
             count = -(-length // terms)
+            total = -(-n // length) * count
         case Tree():
             count = max(1, (length - 1).bit_length())
         case Sequential():
             count = length
-    if not isinstance(accumulator.order, Fused):
-        return _Level(accumulator, _roundings(count, accumulator), n)
-    return _Level(accumulator, _roundings(count, accumulator), -(-n // length) * count)
+    return _Level(accumulator, _roundings(count, accumulator), total)
 
 
 def _holds(outer: FloatFormat | FixedFormat | BlockFormat, inner: object) -> bool:

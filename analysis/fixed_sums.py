@@ -22,6 +22,7 @@ simulated). A wrapped sum is rounded by the sign that it would have unwrapped.
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -91,6 +92,8 @@ def _upward(fractions: Floats, accumulator: Accumulator) -> tuple[Floats, Floats
                 kept = np.floor(np.ldexp(fractions, accumulator.random_bits))
                 kept = np.ldexp(kept, -accumulator.random_bits)
             return kept - fractions, kept * (1.0 - kept)
+        case other:
+            assert_never(other)
 
 
 def _side(values: Floats, quantum: float, accumulator: Accumulator) -> tuple[float, float, float]:
@@ -120,7 +123,7 @@ def _outcome(rounded: _Rounded, found: Moments, diffusion: float, n: float) -> S
     return SumOutcome(found.added, variance, found.variance)
 
 
-def _limits(walk: Walk, form: FixedFormat, n: float, steps: Steps | None) -> tuple[float, float]:
+def _limits(form: FixedFormat, n: float, steps: Steps | None) -> tuple[float, float]:
     """Ends of the range that a normal walk leaves as likely as the steps' own."""
     low, high = (float(end) for end in form.range)
     if steps is None:
@@ -130,7 +133,7 @@ def _limits(walk: Walk, form: FixedFormat, n: float, steps: Steps | None) -> tup
 
 def _moments(walk: Walk, form: FixedFormat, n: float, steps: Steps | None) -> Moments:
     """The walk within the format's range; ``steps`` tell how heavy its tails are."""
-    low, high = _limits(walk, form, n, steps)
+    low, high = _limits(form, n, steps)
     if form.overflow is Overflow.SATURATE:
         beyond = OVERSHOOT * walk.deviation
         return walled(walk, n, low - beyond, high + beyond)
@@ -191,7 +194,7 @@ def inner_outcome(accumulator: Accumulator, products: Products, n: int) -> SumOu
     Raises:
         ValueError: as :func:`fixed_outcome`, but for the outer accumulator; n above the chunk.
     """
-    form, most = accumulator.format, accumulator.chunk or n
+    form, most = accumulator.format, accumulator.chunk or max(n, 1)
     if not 1 <= n <= most:
         raise ValueError(f"fixed sums: n of a chunk must be in 1..{most}, got {n}")
     if not isinstance(form, FixedFormat | BlockFormat):
