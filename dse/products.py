@@ -12,9 +12,10 @@ import re
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from analysis.catalog import FORMATS, operands_of
 from analysis.distributions import (
@@ -29,6 +30,8 @@ from analysis.distributions import (
 )
 from analysis.formats import FloatFormat, float_format
 from models.files import shown
+
+Integers64 = npt.NDArray[np.int64]
 
 #: OCP Microscaling Formats Specification 1.0, section 5
 BLOCKS = {"mxint8": Blocks(32, 6)}
@@ -157,6 +160,25 @@ def load_sample(path: Path) -> Sample:
     Raises:
         ValueError: the file cannot be read as an array of real numbers.
     """
+    return sample_of(_numbers(path), str(path))
+
+
+def load_integers(path: Path) -> Integers64:
+    """Weights in a ``.npy`` file, (out, K): the first axis is that of outputs.
+
+    Raises:
+        ValueError: the file cannot be read as an array of whole numbers.
+    """
+    values = _numbers(path)
+    if values.dtype.kind not in "iu" or values.ndim < 2:
+        raise ValueError(
+            f"{path}: weights must be whole numbers of shape (out, ...), got {values.dtype} of"
+            f" shape {values.shape}"
+        )
+    return values.reshape(len(values), -1).astype(np.int64)
+
+
+def _numbers(path: Path) -> npt.NDArray[Any]:
     if not path.is_file():
         raise ValueError(f"{path}: is not a regular file")
     try:  # mapped, so that no header makes NumPy reserve memory that the file does not fill
@@ -167,4 +189,20 @@ def load_sample(path: Path) -> Sample:
         raise ValueError(f"{path}: must be one array of real numbers")
     if values.size > MAX_VALUES:
         raise ValueError(f"{path}: must be at most {MAX_VALUES:,} values, got {values.size:,}")
-    return sample_of(values, str(path))
+    return values
+
+
+def product_bits(products: Products) -> int:
+    """Mantissa bits of exact products of floating-point operands, or of terms.
+
+    Raises:
+        ValueError: an operand is of no floating-point format.
+    """
+    bits = -1
+    for one in (products.a, products.b):
+        if one is None:
+            continue
+        if not isinstance(one.format, FloatFormat):
+            raise ValueError(f"products: operands must be of floating point, got {one.format}")
+        bits += one.format.mantissa_bits + 1
+    return bits

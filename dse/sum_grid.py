@@ -94,7 +94,7 @@ class Sum(NamedTuple):
 def options_of(options: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """The options of a command that are fields of ``model`` and were given."""
     fields = {k: v for k, v in options.items() if k in model.model_fields and v is not None}
-    if options.get("chunk") is not None:
+    if isinstance(options.get("chunk"), list):
         fields["chunk"] = [None if text == "none" else text for text in options["chunk"]]
     return fields
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
@@ -158,6 +159,28 @@ def networks_table(networks: Iterable[Network]) -> Table:
         counts = (len(network.layers), network.parameters, network.macs, network.default_batch)
         table.add_row(network.name, *(f"{count:,}" for count in counts))
     return table
+
+
+def rows_table(rows: Sequence[BaseModel]) -> Table:
+    """Any records, a column for each field."""
+    table = Table(box=SIMPLE_HEAD)
+    for name, field in type(rows[0]).model_fields.items():
+        right = field.annotation in (int, float)
+        table.add_column(name.replace("_", " "), justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*(_cell(value) for _, value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else ""
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:.4g}"
+    return escape(str(value))
 
 
 def accumulators_table() -> Table:

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from dse.cli import chain, sums, widths
+from dse.cli import advice, chain, sums, widths
 from dse.cli.output import errors
 from models.files import one_line
 
@@ -19,8 +19,13 @@ app = typer.Typer(
 )
 #: in the order, and under the headings, of ``--help``
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "How narrow?": (widths.bits, widths.scale),
-    "What does a sum lose?": (sums.predict, sums.simulate, sums.accumulators, sums.equations),
+    "How narrow?": (
+        widths.bits, widths.scale, advice.chunk, advice.exponents, advice.integer,
+    ),
+    "What does a sum lose?": (
+        sums.predict, sums.simulate, advice.remedies, advice.bounds, sums.accumulators,
+        sums.equations,
+    ),
     "What does it buy, and does it train?": (
         chain.run, chain.search, chain.probe, chain.report, chain.networks,
     ),
