@@ -105,8 +105,8 @@ def uniform_sums(n: int, chunk: int | None, samples: int = 64) -> tuple[Floats, 
     root = math.sqrt(3.0)
     terms = np.random.default_rng(0).uniform(1.0 - root, 1.0 + root, (samples, n))
     terms = np.rint(terms * 2.0**20) * 2.0**-20
-    accumulator = Accumulator(WANG.format, chunk=chunk)
-    return matmul(terms, np.ones((n, 1)), accumulator)[:, 0], terms.sum(axis=1)
+    computed = matmul(terms, np.ones((n, 1)), Accumulator(WANG.format, chunk=chunk))
+    return computed[:, 0].astype(np.float64), terms.sum(axis=1)
 
 
 @dataclass(frozen=True, slots=True)
