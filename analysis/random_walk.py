@@ -47,6 +47,10 @@ from analysis.walk_cells import (
 _REACH, _BEHIND = 8.0, 10.0
 #: times where a sum begins to be held that it may reach
 _HELD = 16.0
+#: cells of a sum that is already spread out, per deviation of it
+_RESOLVED = 8.0
+#: shorter steps where a sum comes to be held
+_HOLDING = 0.4
 #: a step of time: of the time so far, and in deviations of the sum that it drifts
 _STEP, _DRIFT_STEP = 0.25, 0.3
 _SINGLE_STEPS = 8.0
@@ -66,15 +70,20 @@ class Jumps(NamedTuple):
 
 
 @jit
-def _jumps(places: Floats, cells: Floats, half: bool) -> Jumps:
-    """Rates that keep the mean and variance of the move at every cell."""
+def _jumps(places: Floats, cells: Floats, half: bool, positive: bool) -> Jumps:
+    """Rates that keep the mean of the move at every cell, and its variance.
+
+    ``positive``: the variance is increased where a rate would be negative, which no density minds
+    that varies little from cell to cell.
+    """
     count = places.size
     up, down, error_up = np.zeros(count), np.zeros(count), np.zeros(count)
     for i in range(count):
         above = places[i + 1] - places[i] if i < count - 1 else places[i] - places[i - 1]
         below = places[i] - places[i - 1] if i else (2.0 * places[0] if half else above)
         move, spread = cells[i, MOVE], cells[i, SPREAD]
-        spread = max(spread, -move * below if move < 0.0 else move * above)  # rates stay positive
+        if positive:
+            spread = max(spread, -move * below if move < 0.0 else move * above)
         if i < count - 1:
             up[i] = (spread + move * below) / (above * (above + below))
         if i or half:
@@ -209,16 +218,16 @@ def walk(
     assert table.mean >= 0.0
     spread = _REACH * table.deviation * math.sqrt(n)
     reach = min(spread + table.mean * n, _HELD * stagnation(table, mantissa_bits))
-    edges = cell_edges(table, mantissa_bits, reach)
-    below, pace = 0, math.inf
+    pace = table.deviation / table.mean if table.mean else math.inf
+    edges = cell_edges(table, mantissa_bits, reach, pace * table.deviation)
+    below = 0
     if not table.symmetric:
         behind = spread
         if table.mean > 0.0:
-            pace = table.deviation / table.mean
             behind = min(spread, (_BEHIND * pace + 4.0) * table.deviation)
         below = min(int(np.searchsorted(edges, behind)), edges.size - 1)
     places, cells = coefficients(edges, below, mantissa_bits, table)
-    jumps = _jumps(places, cells, table.symmetric)
+    jumps = _jumps(places, cells, table.symmetric, True)
     start = min(start, n + min(lag, 0.0))
     fields = _from_zero(places, jumps, below, start)
     moments = _walk(places, jumps, fields, (start, float(n)), lag, pace)
@@ -233,9 +242,10 @@ def walk_on(
     mean, deviation = float(moments[0]), math.sqrt(moments[1])
     spread = _REACH * max(deviation, table.deviation * math.sqrt(n))
     reach = min(mean + table.mean * (n - start) + spread, _HELD * stagnation(table, mantissa_bits))
-    edges = cell_edges(table, mantissa_bits, reach)
+    edges = cell_edges(table, mantissa_bits, reach, deviation / _RESOLVED)
     edges = edges[max(0, int(np.searchsorted(edges, mean - _REACH * deviation)) - 1) :]
     places, cells = coefficients(edges, 0, mantissa_bits, table)
     fields = _normal(edges, places, moments)
-    pace = table.deviation / table.mean
-    return _walk(places, _jumps(places, cells, False), fields, (start, float(n)), lag, pace)
+    pace = _HOLDING * table.deviation / table.mean
+    jumps = _jumps(places, cells, False, False)
+    return _walk(places, jumps, fields, (start, float(n)), lag, pace)

@@ -51,10 +51,8 @@ def stagnation(table: Increments, mantissa_bits: int) -> float:
     return 2.0 ** (math.ceil(math.log2(_STAGNANT * table.deviation)) + mantissa_bits)
 
 
-def cell_edges(move: Increments, width: int, reach: float) -> Floats:
-    """Edges of the cells of positive sums, from 0 to ``reach`` or more."""
-    drift = abs(move.mean)
-    widest = move.deviation**2 / drift if drift else math.inf
+def cell_edges(move: Increments, width: int, reach: float, widest: float) -> Floats:
+    """Edges of the cells of positive sums, none wider than ``widest``, from 0 to ``reach``."""
     binade = math.ceil(math.log2(4.0 * move.deviation))
     usual = min(CELLS, 2**width)
     edges = list(np.arange(usual + 1) * (2.0**binade / usual))
