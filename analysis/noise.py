@@ -32,8 +32,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.distributions import Products
-from analysis.formats import Accumulator, FloatFormat, Tree
-from analysis.sums_of_sums import predicted, product_terms
+from analysis.formats import Accumulator, FloatFormat
+from analysis.noisy_terms import product_terms
+from analysis.sums_of_sums import predicted
 
 #: E[ulp²]/(4^−m E[x²]) over a log-uniform significand
 _ULP_MEAN_SQUARE = 3.0 / (8.0 * math.log(2.0))
@@ -75,8 +76,6 @@ def _check(accumulator: Accumulator, n: int) -> None:
     for form in (accumulator.format, accumulator.outer_accumulator.format):
         if not isinstance(form, FloatFormat):
             raise ValueError(f"predict: accumulators must be of floating point, got {form.name}")
-    if isinstance(accumulator.order, Tree):
-        raise ValueError(f"predict: sums must be sequential or fused, got {accumulator.order}")
 
 
 def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:

@@ -78,6 +78,21 @@ def _added(
         s[k] = x[k]
 
 
+def rounded_sum(
+    x: Floats, y: Floats, chances: Floats, width: int, rule: Rule
+) -> tuple[Floats, Floats]:
+    """x + y rounded to ``width`` fraction bits, and the errors; ``chances`` in 0..1."""
+    s, e = x.copy(), np.zeros_like(x)
+    whole = (chances * 2.0**52).astype(np.int64)
+    _added(s, e, y, whole, width, rule.code, _level_bits(rule))
+    return s, e
+
+
+def _level_bits(rule: Rule) -> int:
+    """Random bits, −1 if ideal."""
+    return rule.levels.bit_length() - 1
+
+
 @jit
 def _paths(
     terms: Floats, n: int, bits: int, widths: Any, rule: int, level_bits: int
@@ -127,7 +142,6 @@ def short_sums(
 ) -> tuple[ShortSum, ...]:
     """Sums of ``n`` of the ``terms`` at several widths; ``paths``: a power of two."""
     bits = (paths_of(n) if paths is None else paths).bit_length() - 1
-    level_bits = rule.levels.bit_length() - 1
-    found = _paths(np.sort(terms), n, bits, np.array(widths), rule.code, level_bits)
+    found = _paths(np.sort(terms), n, bits, np.array(widths), rule.code, _level_bits(rule))
     mean, variance = n * float(terms.mean()), n * float(terms.var())
     return tuple(_short_sum(s, e, mean, variance) for s, e in zip(*found, strict=True))

@@ -8,63 +8,33 @@ err by e on top. The total error is Σε + e, with
 where, s being the computed sum, Cov(Σp̂, e) = Cov(s, e) − Var e; and Cov(s, Σε) =
 ρ (Var s − Cov(s, e)).
 
-A chunk's results are taken as normal, with the walk's mean and variance, on the inner format's
-grid, or, if that is coarser, on a grid that all its products share: 2^j ℤ with the probability
-Π P(p ∈ 2^j ℤ).
+The distribution of a short chunk's results is known. A long one's are taken as normal, with the
+walk's mean and variance, on the inner format's grid, or, if that is coarser, on a grid that all its
+products share: 2^j ℤ with the probability Π P(p ∈ 2^j ℤ).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
 
 from analysis.distributions import Products
-from analysis.formats import Accumulator, FloatFormat, Fused, Product
+from analysis.formats import Accumulator, FloatFormat, Fused, Product, Tree
 from analysis.fused_increments import fused_increments, is_symmetric
 from analysis.increments import Floats, Increments, Rule, increments
+from analysis.noisy_terms import Outcome, Terms, product_terms, rule_of
 from analysis.one_sum import Sum, Summation, sums_of
-from analysis.quantization import quantize
 from analysis.stratified import operand_pairs, symmetric
+from analysis.tree_sums import tree_sum
 
 #: values of a chunk's result, and their deviations that the outer sum may reach
 _RESULTS, _REACH = 2048, 10.0
 _GOLDEN = 0.6180339887498949
 #: binades around a product's deviation in which a common grid of products is looked for
 _GRIDS = range(-24, 8)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Terms:
-    """A sample of equal weights of what is summed, and the moments of the errors it comes with."""
-
-    values: Floats
-    symmetric: bool  #: −p is distributed as p
-    mean_error: float = 0.0
-    error_variance: float = 0.0
-    covariance: float = 0.0  #: of value and error
-
-
-def rule_of(accumulator: Accumulator) -> Rule:
-    """The rounding of an accumulator's sums."""
-    bits = accumulator.random_bits
-    return Rule(accumulator.rounding, 0 if bits is None else 2**bits)
-
-
-@lru_cache(maxsize=256)
-def product_terms(products: Products, product: Product | None) -> Terms:
-    """Products, exact or as the multiplier rounds them."""
-    a, b = operand_pairs(products)
-    even = symmetric(products)
-    if product is None:
-        return Terms(a * b, even)
-    values = quantize(a * b, product.format, product.rounding, threads=1)
-    joint = np.cov(values, values - a * b, ddof=0)
-    even = even and Rule(product.rounding, 0).symmetric
-    mean_error = 0.0 if even else float((values - a * b).mean())
-    return Terms(values, even, mean_error, float(joint[1, 1]), float(joint[0, 1]))
 
 
 @lru_cache(maxsize=256)
@@ -97,19 +67,6 @@ def common_grids(products: Products, count: int) -> Floats:
     at = (_GOLDEN * (np.arange(_RESULTS) + 0.5)) % 1.0
     held = (shared[None, :] > at[:, None]).sum(axis=1)
     return np.asarray(exponents[np.maximum(held - 1, 0)], dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """Moments of a computed sum, and of its error with all that its terms brought along."""
-
-    mean: float
-    variance: float
-    mean_error: float
-    error_variance: float
-    covariance: float  #: of sum and error
-    symmetric: bool
-    values: Floats | None  #: a sample of sums; None: normal
 
 
 def summed(
@@ -191,6 +148,8 @@ def inner_sum(
     if isinstance(accumulator.order, Fused):
         return fused_sum(products, replace(accumulator, chunk=None, outer=None), n)
     rule, width = rule_of(accumulator), accumulator.format.mantissa_bits
+    if isinstance(accumulator.order, Tree) and n > 1:
+        return tree_sum(products, accumulator.product, rule, width, n)
     found = sequential_sums(products, accumulator.product, rule, widths, n, repeated)
     return found[widths.index(width)]
 

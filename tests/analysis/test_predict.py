@@ -1,7 +1,5 @@
 """Prediction against simulation, and the laws that it must obey whatever the numbers."""
 
-from dataclasses import replace
-
 import pytest
 
 from analysis.distributions import Operand, Products, Shape, gaussian_products
@@ -45,6 +43,14 @@ CASES = {
     "chunks": (sums(7, CUT, chunk=64), FP8, 2048),
     "chunks, wide": (sums(5, chunk=32, outer=WIDE), FP8, 1024),
     "rounded products": (sums(8, product=Product(float_format(8, 4))), GAUSSIAN, 256),
+    "tree": (sums(5, order=Tree()), FP8, 1024),
+    "tree, toward zero, of any length": (
+        sums(7, CUT, order=Tree()),
+        biased(Shape.UNIFORM, 0.5),
+        781,
+    ),
+    "tree, by chance": (sums(6, BY_CHANCE, order=Tree(), random_bits=3), GAUSSIAN, 300),
+    "trees in chunks": (sums(7, Rounding.DOWN, order=Tree(), chunk=32), FP8, 2048),
     "fused": (sums(8, CUT, order=Fused(8, 9)), FP8, 2048),
 }
 
@@ -137,5 +143,3 @@ def test_what_is_not_predicted_is_said() -> None:
         predict(sums(8), FP8, 0)
     with pytest.raises(ValueError, match="floating point, got int16"):
         predict(Accumulator(FixedFormat("int16", 16)), FP8, 8)
-    with pytest.raises(ValueError, match="sequential or fused, got Tree"):
-        predict(replace(sums(8), order=Tree()), FP8, 8)
