@@ -140,7 +140,7 @@ class Row:
 
     accumulator: str
     n: int
-    predicted_nmse: float | None  #: None: fixed point, blocks and trees are not predicted
+    predicted_nmse: float | None  #: None: not predicted, as integers and blocks
     nmse: float
     nmse_error: float  #: the standard error of the simulated NMSE
     operand_nmse: float | None  #: what rounding the operands has already cost; None: in blocks

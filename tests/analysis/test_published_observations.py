@@ -10,7 +10,7 @@ import pytest
 
 from analysis.catalog import ACCUMULATORS
 from analysis.distributions import Products
-from analysis.formats import Accumulator, FloatFormat, Tree
+from analysis.formats import Accumulator, FloatFormat
 from analysis.noise import predict
 from analysis.simulation import simulate
 from analysis.sum_statistics import SumStatistics
@@ -82,16 +82,9 @@ def test_the_best_chunk_is_near_the_root_of_the_length(n: int) -> None:
         assert min(nmse[root // 8], nmse[8 * root]) > 3 * nmse[root]
 
 
-PREDICTED = {
-    name: accumulator
-    for name, accumulator in ACCUMULATORS.items()
-    if isinstance(accumulator.format, FloatFormat) and not isinstance(accumulator.order, Tree)
-}
+PREDICTED = [name for name, one in ACCUMULATORS.items() if isinstance(one.format, FloatFormat)]
 #: sums that are often exact, as few bits of their products lie below the sum's grid
-OVERSTATED = {
-    "ada_fp8_e5m2", "hopper_fp8_e5m2", "hopper_fp8_e5m2_promoted",
-    "blackwell_fp6_e2m3_to_float16", "blackwell_fp4_e2m1_to_float16",
-}  # fmt: skip
+OVERSTATED = ("ada_fp8_e5m2", "blackwell_fp6_e2m3_to_float16", "blackwell_fp4_e2m1_to_float16")
 
 
 @functools.cache
@@ -118,7 +111,7 @@ def test_the_study_has_a_row_for_every_machine(tmp_path: Path) -> None:
     with (tmp_path / "out" / "published.csv").open(newline="") as file:
         found = {row["accumulator"]: row for row in csv.DictReader(file)}
     assert set(found) == set(ACCUMULATORS)
-    assert {name for name, row in found.items() if row["predicted_nmse"]} == set(PREDICTED)
+    assert {name for name, row in found.items() if row["predicted_nmse"]} >= set(PREDICTED)
     assert not found["mxint8"]["operand_nmse"]
     half = found["bfloat16"]
     parity = float(half["nmse"]) / float(half["operand_nmse"])

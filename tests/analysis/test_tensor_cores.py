@@ -49,10 +49,18 @@ def test_routes_of_a_machine_are_held_against_its_own_entries(machine: str) -> N
     for route in (one.route for one in every):
         assert route.entry.startswith(f"{machine}_")
         assert route.operands in TYPES
-    promoted = {
-        one.route.entry for one in scaled_mm_routes(machine) if "not fast" in one.route.name
-    }
-    assert all(name.endswith("_promoted") == (machine == "hopper") for name in promoted)
+
+
+def test_sums_that_are_not_fast_are_promoted_on_hopper_and_unknown_on_ada() -> None:
+    def entries(machine: str) -> set[str]:
+        return {one.route.entry for one in scaled_mm_routes(machine)}
+
+    fp8 = {"fp8_e4m3", "fp8_e5m2"}
+    assert entries("blackwell") == {f"blackwell_{name}" for name in fp8}
+    assert entries("hopper") == {f"hopper_{name}{end}" for name in fp8 for end in ("", "_promoted")}
+    assert entries("ada") == {f"ada_{name}" for name in fp8}
+    assert not [one for one in scaled_mm_routes("ada") if "not fast" in one.route.name]
+    assert entries("ampere") == set()
 
 
 @pytest.mark.parametrize("entry", ["hopper_float16", "hopper_tf32", "hopper_float16_to_float16"])
