@@ -18,8 +18,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
-from analysis.distributions import Products, gaussian_products
-from analysis.formats import Accumulator, Rounding, float_format
+from analysis.distributions import Operand, Products, Shape
+from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
 from analysis.noise import SUM_NOISE, SumError, predict
 from analysis.operand_noise import operand_noise
 from analysis.retention import (
@@ -41,6 +41,27 @@ BUDGET, MAX_BIAS = 1e-3, 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Summed:
+    """Products that are summed."""
+
+    products: Products
+    n: int  #: accumulation length
+    #: NMSE of the exact sum of rounded operands, where it was measured; None: in theory
+    measured_operand_nmse: float | None = None
+
+    @property
+    def operand_nmse(self) -> float:
+        """What rounding the operands does to the sum.
+
+        Raises:
+            ValueError: as :func:`analysis.operand_noise.operand_noise`.
+        """
+        if self.measured_operand_nmse is None:
+            return operand_noise(self.products, self.n)
+        return self.measured_operand_nmse
+
+
+@dataclass(frozen=True, slots=True)
 class Sought:
     """A sum whose accumulator's width is sought."""
 
@@ -50,16 +71,18 @@ class Sought:
     density: float = 1.0  #: share of products that are not zero
     rounding: Rounding = Rounding.NEAREST_EVEN
     products: Products | None = None  #: None: of Gaussians, as :func:`gaussian_operands`
+    measured_operand_nmse: float | None = None  #: as of :class:`Summed`
 
     def __post_init__(self) -> None:
         check_sum(self.n, self.m_p, self.chunk, self.density)
 
     @property
-    def summed(self) -> Products:
+    def summed(self) -> Summed:
         """What is summed."""
-        if self.products is None:
-            return gaussian_operands(self.m_p, self.density)
-        return self.products
+        products = self.products
+        if products is None:
+            products = gaussian_operands(self.m_p, self.density)
+        return Summed(products, self.n, self.measured_operand_nmse)
 
     def accumulator(self, m_acc: int) -> Accumulator:
         """Both stages at one width."""
@@ -68,18 +91,28 @@ class Sought:
 
     def error(self, m_acc: int) -> SumError:
         """What that width makes of the sum."""
-        return predict(self.accumulator(m_acc), self.summed, self.n)
+        return predict(self.accumulator(m_acc), self.summed.products, self.n)
+
+
+def operand_formats(m_p: int) -> tuple[FloatFormat, FloatFormat]:
+    """Operands whose exact products have ``m_p`` mantissa bits, m_a + m_b + 1; the first is wider.
+
+    >>> [form.mantissa_bits for form in operand_formats(6)]
+    [3, 2]
+
+    Raises:
+        ValueError: a product of floating-point numbers has at least one bit.
+    """
+    if m_p < 1:
+        raise ValueError(f"m_p (mantissa bits of a product) must be at least 1, got {m_p}")
+    wide, narrow = (float_format(_EXPONENT_BITS, bits) for bits in (m_p // 2, (m_p - 1) // 2))
+    return wide, narrow
 
 
 def gaussian_operands(m_p: int, density: float = 1.0) -> Products:
-    """Products of two Gaussians in formats whose mantissas m_a + m_b + 1 = m_p, m_a ≥ m_b.
-
-    >>> gaussian_operands(5).b.format.name
-    'e8m2'
-    """
-    wide, narrow = (float_format(_EXPONENT_BITS, bits) for bits in (m_p // 2, (m_p - 1) // 2))
-    first = gaussian_products(wide, density)
-    return Products(first.a, gaussian_products(narrow).b)
+    """Products of two Gaussians in :func:`operand_formats`."""
+    wide, narrow = operand_formats(m_p)
+    return Products(Operand(Shape.GAUSSIAN, wide, density=density), Operand(Shape.GAUSSIAN, narrow))
 
 
 class Criterion(Hashable, Protocol):
@@ -146,20 +179,20 @@ class NoiseCriterion(Criterion, Protocol):
     def bias(self) -> float:
         """Most |bias|, in standard deviations of the exact sum."""
 
-    def allowed(self, products: Products, n: int) -> float:
+    def allowed(self, of: Summed) -> float:
         """Most NMSE."""
 
 
-def within(error: SumError, criterion: NoiseCriterion, products: Products, n: int) -> bool:
-    """Whether the error of a sum of ``n`` products is within both limits."""
-    return error.nmse <= criterion.allowed(products, n) and abs(error.bias) <= criterion.bias
+def within(error: SumError, criterion: NoiseCriterion, of: Summed) -> bool:
+    """Whether the error of a sum is within both limits."""
+    return error.nmse <= criterion.allowed(of) and abs(error.bias) <= criterion.bias
 
 
 def _guess(of: Sought, criterion: NoiseCriterion) -> int:
     """m of c n 4^−m = the allowed NMSE, for the plain sum or for its chunks."""
     inner = of.n if of.chunk is None else min(of.n, of.chunk)
     noise = SUM_NOISE * (inner + of.n / inner)
-    return round(0.5 * math.log2(noise / criterion.allowed(of.summed, of.n)))
+    return round(0.5 * math.log2(noise / criterion.allowed(of.summed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +222,9 @@ class NoiseBudget:
 
     def accepts(self, m_acc: int, of: Sought) -> bool:
         """Whether the predicted error is within both limits."""
-        return within(of.error(m_acc), self, of.summed, of.n)
+        return within(of.error(m_acc), self, of.summed)
 
-    def allowed(self, _products: Products, _n: int) -> float:
+    def allowed(self, _of: Summed) -> float:
         """The budget."""
         return self.nmse
 
@@ -223,11 +256,11 @@ class NoiseParity:
 
     def accepts(self, m_acc: int, of: Sought) -> bool:
         """Whether the predicted error is within both limits."""
-        return within(of.error(m_acc), self, of.summed, of.n)
+        return within(of.error(m_acc), self, of.summed)
 
-    def allowed(self, products: Products, n: int) -> float:
+    def allowed(self, of: Summed) -> float:
         """That fraction of what rounding the operands does."""
-        return self.fraction * operand_noise(products, n)
+        return self.fraction * of.operand_nmse
 
 
 def min_accumulator_bits(

@@ -12,14 +12,14 @@ from dse.seeds import seeds
 from dse.settings import Settings
 from dse.space import Space
 from models.networks.loading import load_network
-from models.requirements import Asked, least_bits, requirements
+from models.requirements import Asked, cached_least_bits, requirements
 
 
 def theory() -> None:
     gemms = load_network("resnet50-imagenet").gemms()
 
     def whole_table() -> None:
-        least_bits.cache_clear()
+        cached_least_bits.cache_clear()
         requirements(gemms, Asked(5, 64))
 
     short, long, table_s = alternate(

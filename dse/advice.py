@@ -21,7 +21,7 @@ from analysis.distributions import Products
 from analysis.formats import FloatFormat, float_format
 from analysis.noise_laws import noise_law
 from analysis.overflow import RangeLimits, centring_scale, overflow_probability, underflow
-from analysis.requirement import Sought
+from analysis.requirement import Sought, Summed
 from dse.bits import CriterionName, Question, single
 from dse.products import product_bits
 from dse.sum_grid import Sum
@@ -81,9 +81,9 @@ def _requirement(n: int, question: Question) -> Requirement:
         raise ValueError("criterion must be one: theorem, nmse or parity, got all")
     if question.criterion is CriterionName.THEOREM:
         return ByTheorem(question.m_p, question.cutoff)
-    products = question.summed(single(n))
+    summed = Summed(question.summed(single(n)).products, n)
     accumulator = Sought(n, question.m_p, rounding=question.rounding).accumulator(1)
-    return ByPrediction(accumulator, products, question.noise_criterion.allowed(products, n))
+    return ByPrediction(accumulator, summed.products, question.noise_criterion.allowed(summed))
 
 
 def _level_requirement(n: int, question: Question) -> Requirement:

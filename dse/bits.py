@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from analysis.catalog import named_accumulator
-from analysis.distributions import Products
-from analysis.formats import Rounding
+from analysis.catalog import named_accumulator, named_format, operands_of
+from analysis.formats import FloatFormat, Rounding
 from analysis.requirement import (
     BUDGET,
     MAX_BIAS,
@@ -20,7 +20,7 @@ from analysis.requirement import (
     NoiseParity,
     Sought,
     Theorem,
-    gaussian_operands,
+    operand_formats,
 )
 from analysis.retention import (
     CUTOFF,
@@ -30,7 +30,10 @@ from analysis.retention import (
 )
 from dse.products import default_products, parse_products
 from models.networks.gemm import Gemm, Role
+from models.networks.network import Network
+from models.products import GemmProducts, products_by_gemm
 from models.requirements import Asked, GemmRequirement, requirements
+from models.statistics import load_statistics
 from models.verdicts import GemmVerdict, verdicts
 
 #: what the one-line case calls its GEMM
@@ -94,21 +97,51 @@ class Question(BaseModel):
             return NoiseBudget(self.nmse, self.max_bias)
         return NoiseParity(self.parity, self.max_bias)
 
-    def summed(self, gemm: Gemm) -> Products:
-        """What a GEMM sums: structural zeros are zeros."""
-        density = self.density * gemm.share
-        return _parsed(self.products or self._usual, self.mean, density).products
+    def summed(self, gemm: Gemm) -> GemmProducts:
+        """What a GEMM sums: to the noise, structural zeros are zeros."""
+        text, density = self.products or self._usual, self.density * gemm.share
+        return GemmProducts(_parsed(text, self.mean, density).products, self.density)
 
     @property
     def _usual(self) -> str:
         if self.accumulator is not None:
             return default_products(self.accumulator, None)
-        usual = gaussian_operands(self.m_p)
-        return "*".join(str(getattr(one.format, "name", "")) for one in (usual.a, usual.b) if one)
+        return "*".join(form.name for form in operand_formats(self.m_p))
 
 
 #: of files, too: a command reads one once
 _parsed = lru_cache(maxsize=256)(parse_products)
+
+
+#: what a GEMM sums
+ProductsOf = Callable[[Gemm], GemmProducts]
+
+
+def measured_products(file: Path, network: Network | None, question: Question) -> ProductsOf:
+    """The products in a file of statistics, of operands in the question's formats.
+
+    Raises:
+        ValueError: the file is broken or of another network, or the question says products, too.
+    """
+    if network is None:
+        raise ValueError("statistics are of a network's GEMMs: give the network, got --n")
+    usual = Question()
+    for name in ("products", "mean", "density"):
+        value = getattr(question, name)
+        if value != getattr(usual, name):
+            raise ValueError(f"statistics say what is summed, got also {name} = {value}")
+    return products_by_gemm(load_statistics(file), network, _formats(question))
+
+
+def _formats(question: Question) -> tuple[FloatFormat, FloatFormat]:
+    name = question.accumulator
+    named = None if name is None else operands_of(name)
+    if named is None:
+        return operand_formats(question.m_p)
+    form = named_format(named)
+    if not isinstance(form, FloatFormat):
+        raise ValueError(f"statistics: operands of {name} must be of floating point, got {named}")
+    return form, form
 
 
 class WidthDetail(BaseModel):
@@ -133,7 +166,7 @@ def single(n: int) -> Gemm:
 
 
 def answers(
-    gemms: Sequence[Gemm], question: Question, products_of: Callable[[Gemm], Products]
+    gemms: Sequence[Gemm], question: Question, products_of: ProductsOf
 ) -> list[GemmRequirement]:
     """Least widths of every GEMM, criterion by criterion."""
     fixed = (question.m_p, question.chunk, question.density)
@@ -145,7 +178,7 @@ def answers(
 
 
 def judged(
-    gemms: Sequence[Gemm], question: Question, products_of: Callable[[Gemm], Products]
+    gemms: Sequence[Gemm], question: Question, products_of: ProductsOf
 ) -> tuple[GemmVerdict, ...]:
     """Whether the question's accumulator is enough for every GEMM."""
     name = question.accumulator
@@ -159,7 +192,7 @@ def details(asked: Sequence[GemmRequirement], question: Question) -> tuple[Width
     least = max(1, min(one.chunked_bits for one in asked) - 1)
     most = max(one.plain_bits for one in asked) + 1
     n, chunk = asked[0].n, asked[0].chunk
-    fixed = (question.density, question.rounding, question.summed(single(n)))
+    fixed = (question.density, question.rounding, question.summed(single(n)).products)
     plain, chunked = (Sought(n, question.m_p, stage, *fixed) for stage in (n, chunk))
     return tuple(
         WidthDetail(

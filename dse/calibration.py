@@ -1,10 +1,13 @@
 """Statistics measured on the network of the probes, for requirements to use."""
 
+from pathlib import Path
+
+from dse.folder import STATISTICS
 from dse.progress import Track
-from models.files import validated
+from models.files import validated, write_atomically
 from models.networks.network import Network
 from models.probes.records import TrainingSettings
-from models.statistics import Statistics
+from models.statistics import Statistics, load_statistics
 from reports.tables import to_csv
 
 #: of training
@@ -28,6 +31,17 @@ def calibrate(
     samples = network.default_batch if batch is None else batch
     with track(f"calibrate {network.name}") as advance:
         return measure_statistics(network, settings, samples, seed, advance)
+
+
+def kept_statistics(folder: Path) -> Statistics | None:
+    """What was measured into a folder."""
+    file = folder / STATISTICS
+    return load_statistics(file) if file.exists() else None
+
+
+def write_statistics(file: Path, statistics: Statistics) -> None:
+    """The record, with its samples."""
+    write_atomically(file, statistics.model_dump_json() + "\n")
 
 
 def statistics_csv(statistics: Statistics) -> str:

@@ -4,6 +4,13 @@ from pathlib import Path
 
 from analysis.requirement import Theorem
 from dse import folder
+from dse.calibration import (
+    STEPS,
+    calibrate,
+    kept_statistics,
+    statistics_csv,
+    write_statistics,
+)
 from dse.evidence import kept_gemms, kept_training, probe_gemms, probe_training
 from dse.outcome import outcome
 from dse.progress import Track
@@ -79,12 +86,18 @@ def run_probes(settings: Settings, out: Path, track: Track) -> TrainingEvidence:
     """Emulate every GEMM of the folder's plan, and train with the criterion that made it.
 
     Where the plan's network cannot be trained here, the probe network gets a plan of its own by the
-    same criterion and search, in the folder ``probe``.
+    same criterion and search, in the folder ``probe``. What its GEMMs multiply is measured, too.
     """
     plan = load_search(out).plan
     write_atomically(out / folder.SETTINGS, settings.model_dump_json(indent=1) + "\n")
     probe_gemms(plan, settings, out, track)
-    return probe_training(_trainable_plan(plan, settings, out, track), settings, out, track)
+    trained = _trainable_plan(plan, settings, out, track)
+    if kept_statistics(out) is None:
+        steps = min(STEPS, settings.steps)
+        found = calibrate(load_network(trained.network), steps, trained.batch, settings.seed, track)
+        write_statistics(out / folder.STATISTICS, found)
+        write_atomically(out / folder.STATISTICS_TABLE, statistics_csv(found))
+    return probe_training(trained, settings, out, track)
 
 
 def _trainable_plan(plan: Plan, settings: Settings, out: Path, track: Track) -> Plan:
@@ -111,6 +124,7 @@ def write_report(out: Path, made: Provenance) -> Path:
         result=found,
         gemm_evidence=kept_gemms(found.plan, settings, out),
         training=training,
+        statistics=kept_statistics(out),
         probe_plan=None if trained is found.plan else trained,
         provenance=made,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.noise import operand_nmse
-from analysis.requirement import Theorem
+from analysis.requirement import Sought, Theorem
 from analysis.retention import log_variance_lost_chunked
 from dse.settings import Floor, Settings
 from models.accelerator.cost import GemmArrays, hardware_chunk
@@ -22,7 +22,7 @@ from models.costing import Choices, Floats, Ints, PlanCost, phase_table, total_c
 from models.networks.gemm import Gemm
 from models.networks.network import Network
 from models.plan import GemmPlan, Plan
-from models.requirements import least_bits
+from models.requirements import cached_least_bits
 from models.schedules import Schedule, phases
 
 #: products per inner sum that an output-stationary array may be asked for; 0 is one plain sum
@@ -148,12 +148,8 @@ class Space:
         """
         s = self.settings
         least = max(
-            least_bits(
-                gemm.length,
-                2 * phase.m_op + 1,
-                chunk=inner,
-                density=s.density,
-                criterion=Theorem(s.cutoff),
+            cached_least_bits(
+                Sought(gemm.length, 2 * phase.m_op + 1, inner, s.density), Theorem(s.cutoff)
             )
             for phase in phases(choice.schedule, choice.m_op)
         )

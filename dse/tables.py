@@ -19,6 +19,7 @@ from models.networks.gemm import Role
 from models.networks.network import Network
 from models.requirements import GemmRequirement
 from models.results import Baseline
+from models.statistics import Statistics
 from models.verdicts import GemmVerdict
 
 
@@ -181,6 +182,19 @@ def _cell(value: object) -> str:
         case float():
             return f"{value:.4g}"
     return escape(str(value))
+
+
+def statistics_table(statistics: Statistics) -> Table:
+    """What was measured of every GEMM's products."""
+    titles = ("n", "density", "|mean|/σ", "by output", "kurtosis", "by output", "exponents")
+    table = _table("layer", "GEMM", *titles)
+    for one in statistics.gemms:
+        means = (one.density, abs(one.mean_ratio), one.output_mean_ratio)
+        span = f"{one.exponents.least} to {one.exponents.most}"
+        figures = (*means, one.kurtosis, one.output_kurtosis)
+        cells_of = (f"{figure:.3g}" for figure in figures)
+        table.add_row(escape(one.layer), one.role, f"{one.n:,}", *cells_of, span)
+    return table
 
 
 def accumulators_table() -> Table:

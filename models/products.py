@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,21 +19,6 @@ Floats64 = npt.NDArray[np.float64]
 
 #: of the format that holds a product: those of float32
 _MANTISSA_BITS, _EXPONENT_BITS = 23, 8
-
-
-def operand_formats(m_p: int) -> tuple[FloatFormat, FloatFormat]:
-    """Operands whose exact products have ``m_p`` mantissa bits, m_a + m_b + 1; the first is wider.
-
-    >>> [one.mantissa_bits for one in operand_formats(6)]
-    [3, 2]
-
-    Raises:
-        ValueError: a product of floating-point numbers has at least one bit.
-    """
-    if m_p < 1:
-        raise ValueError(f"m_p (mantissa bits of a product) must be at least 1, got {m_p}")
-    wide, narrow = m_p // 2, (m_p - 1) // 2
-    return float_format(_EXPONENT_BITS, wide), float_format(_EXPONENT_BITS, narrow)
 
 
 def products_of(gemm: GemmStatistics, a: FloatFormat, b: FloatFormat) -> Products:
@@ -123,14 +109,27 @@ def _gaussian_products(ratio: float, density: float, a: FloatFormat, b: FloatFor
     return Products(first, Operand(Shape.GAUSSIAN, b, mean=r))
 
 
+@dataclass(frozen=True, slots=True)
+class GemmProducts:
+    """What a GEMM sums, as requirements use it."""
+
+    products: Products
+    density: float  #: share of products that are not zero, as the theorem counts it
+    operand_nmse: float | None = None  #: of exact sums of rounded operands; None: in theory
+
+
 def products_by_gemm(
-    statistics: Statistics, network: Network, m_p: int
-) -> Callable[[Gemm], Products]:
-    """What each GEMM of ``network`` sums, of operands as :func:`operand_formats` has them.
+    statistics: Statistics, network: Network, formats: tuple[FloatFormat, FloatFormat]
+) -> Callable[[Gemm], GemmProducts]:
+    """What each GEMM of ``network`` sums, of operands rounded to the two ``formats``.
 
     Raises:
-        ValueError: as :meth:`Statistics.of`, :func:`operand_formats` or :func:`products_of`.
+        ValueError: as :meth:`Statistics.of` or :func:`products_of`.
     """
-    formats = operand_formats(m_p)
-    known = {(one.layer, one.role): products_of(one, *formats) for one in statistics.of(network)}
+    known = {
+        (one.layer, one.role): GemmProducts(
+            products_of(one, *formats), one.density, measured_operand_noise(one, *formats)
+        )
+        for one in statistics.of(network)
+    }
     return lambda gemm: known[gemm.layer, gemm.role]

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
-from analysis.distributions import Products
 from analysis.formats import Rounding
-from analysis.requirement import PUBLISHED, Criterion, Theorem, min_accumulator_bits
+from analysis.requirement import PUBLISHED, Criterion, Sought, Theorem, least_bits
 from analysis.retention import log_variance_lost_chunked
 from models.networks.gemm import Gemm, Role
+from models.products import GemmProducts
 
-least_bits = lru_cache(maxsize=1 << 16)(min_accumulator_bits)
+#: GEMMs of one length ask one question
+cached_least_bits = lru_cache(maxsize=1 << 16)(least_bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,18 @@ class Asked:
     criterion: Criterion = PUBLISHED
     rounding: Rounding = Rounding.NEAREST_EVEN
     #: what a GEMM sums; None: Gaussian operands of ``m_p`` and ``density``
-    products_of: Callable[[Gemm], Products] | None = None
+    products_of: Callable[[Gemm], GemmProducts] | None = None
+
+    def sought(self, gemm: Gemm, chunk: int | None) -> Sought:
+        """The theorem counts structural zeros in n, as its authors do; to noise they are zeros."""
+        published = isinstance(self.criterion, Theorem)
+        if self.products_of is None:
+            density = self.density if published else self.density * gemm.share
+            return Sought(gemm.length, self.m_p, chunk, density, self.rounding)
+        of = self.products_of(gemm)
+        return Sought(
+            gemm.length, self.m_p, chunk, of.density, self.rounding, of.products, of.operand_nmse
+        )
 
 
 class GemmRequirement(BaseModel):
@@ -52,33 +64,21 @@ def requirement(gemm: Gemm, asked: Asked) -> GemmRequirement:
     >>> found.plain_bits, found.chunked_bits
     (9, 4)
     """
-    n, density = gemm.length, asked.density
-    inner = min(asked.chunk, n)
-    plain = _least(gemm, asked, None)
+    plain, chunked = (asked.sought(gemm, chunk) for chunk in (None, min(asked.chunk, gemm.length)))
+    plain_bits = cached_least_bits(plain, asked.criterion)
+    lost = log_variance_lost_chunked(
+        plain_bits, asked.m_p, gemm.length, gemm.length, density=plain.density
+    )
     return GemmRequirement(
         layer=gemm.layer,
         role=gemm.role,
-        n=n,
+        n=gemm.length,
         m_p=asked.m_p,
-        chunk=inner,
+        chunk=min(asked.chunk, gemm.length),
         criterion=asked.criterion.label,
-        plain_bits=plain,
-        chunked_bits=_least(gemm, asked, inner),
-        log_lost=float(log_variance_lost_chunked(plain, asked.m_p, n, n, density=density)),
-    )
-
-
-def _least(gemm: Gemm, asked: Asked, chunk: int | None) -> int:
-    """The theorem counts structural zeros in n, as its authors do; to the noise they are zeros."""
-    share = 1.0 if isinstance(asked.criterion, Theorem) else gemm.share
-    return least_bits(
-        gemm.length,
-        asked.m_p,
-        chunk=chunk,
-        density=asked.density * share,
-        criterion=asked.criterion,
-        rounding=asked.rounding,
-        products=None if asked.products_of is None else asked.products_of(gemm),
+        plain_bits=plain_bits,
+        chunked_bits=cached_least_bits(chunked, asked.criterion),
+        log_lost=float(lost),
     )
 
 

@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
-from analysis.distributions import Products
 from analysis.formats import Accumulator
 from analysis.noise import predict
-from analysis.requirement import NoiseCriterion, within
+from analysis.requirement import NoiseCriterion, Summed, within
 from models.networks.gemm import Gemm, Role
+from models.products import GemmProducts
 
 _predicted = lru_cache(maxsize=1 << 12)(predict)
 
@@ -34,7 +34,7 @@ def verdicts(
     gemms: Iterable[Gemm],
     name: str,
     accumulator: Accumulator,
-    products_of: Callable[[Gemm], Products],
+    products_of: Callable[[Gemm], GemmProducts],
     criterion: NoiseCriterion,
 ) -> tuple[GemmVerdict, ...]:
     """The verdict on ``accumulator``, called ``name``, for every GEMM in order.
@@ -46,9 +46,10 @@ def verdicts(
 
 
 def _verdict(
-    gemm: Gemm, name: str, accumulator: Accumulator, products: Products, criterion: NoiseCriterion
+    gemm: Gemm, name: str, accumulator: Accumulator, of: GemmProducts, criterion: NoiseCriterion
 ) -> GemmVerdict:
-    error = _predicted(accumulator, products, gemm.length)
+    summed = Summed(of.products, gemm.length, of.operand_nmse)
+    error = _predicted(accumulator, of.products, gemm.length)
     return GemmVerdict(
         layer=gemm.layer,
         role=gemm.role,
@@ -57,6 +58,6 @@ def _verdict(
         retention=error.retention,
         nmse=error.nmse,
         bias=error.bias,
-        allowed_nmse=criterion.allowed(products, gemm.length),
-        enough=within(error, criterion, products, gemm.length),
+        allowed_nmse=criterion.allowed(summed),
+        enough=within(error, criterion, summed),
     )

@@ -24,6 +24,7 @@ from models.probes.gemms import GemmEvidence
 from models.probes.summary import Interval, Verdict
 from models.requirements import GemmRequirement
 from models.results import SearchResult
+from models.statistics import Statistics
 from reports import text
 from reports.drawings import drawings
 from reports.figures.gemm_evidence import offset_name
@@ -73,6 +74,7 @@ class ReportData:
     result: SearchResult
     gemm_evidence: tuple[GemmEvidence, ...] | None
     training: TrainingEvidence | None
+    statistics: Statistics | None  #: of the network that was trained
     probe_plan: Plan | None  #: of the network that was trained, if it is another one
     provenance: Provenance
 
@@ -94,7 +96,9 @@ class ReportData:
 def render(data: ReportData) -> str:
     """The page."""
     training = data.training
-    drawn = drawings(data.result, data.requirements, data.gemm_evidence or (), training)
+    drawn = drawings(
+        data.result, data.requirements, data.gemm_evidence or (), training, data.statistics
+    )
     plotly_js, page_js = _script(get_plotlyjs()), _script(_file("page.js"))
     return _template().render(
         data=data,

@@ -20,7 +20,7 @@ app = typer.Typer(
 #: in the order, and under the headings, of ``--help``
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How narrow?": (
-        widths.bits, widths.scale, advice.chunk, advice.exponents, advice.integer,
+        widths.bits, widths.scale, widths.calibrate, advice.chunk, advice.exponents, advice.integer,
     ),
     "What does a sum lose?": (
         sums.predict, sums.simulate, advice.remedies, advice.bounds, sums.accumulators,

@@ -7,8 +7,18 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from dse.bits import Question, answers, details, judged, single
-from dse.cli.output import console, print_json
+from dse.bits import (
+    ProductsOf,
+    Question,
+    answers,
+    details,
+    judged,
+    measured_products,
+    single,
+)
+from dse.calibration import STEPS, statistics_csv, write_statistics
+from dse.calibration import calibrate as measure
+from dse.cli.output import console, print_json, track
 from dse.options import (
     AsJson,
     Batch,
@@ -24,7 +34,9 @@ from dse.options import (
     OneProducts,
     OneRounding,
     Parity,
+    Seed,
 )
+from dse.pipeline import PROBE_NETWORK
 from dse.scaling import scaled
 from dse.tables import (
     criteria_table,
@@ -33,6 +45,7 @@ from dse.tables import (
     scaling_table,
     single_line,
     single_table,
+    statistics_table,
     verdicts_line,
     verdicts_table,
 )
@@ -68,6 +81,10 @@ def bits(
     products: OneProducts = None,
     mean: Mean = USUAL.mean,
     accumulator: OneAccumulator = None,
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="what partialsum calibrate measured of the network: sum that instead"),
+    ] = None,
     as_json: AsJson = False,
     csv: CsvOut = None,
 ) -> None:
@@ -81,11 +98,15 @@ def bits(
     question = validated(_asked(locals()), Question)
     if (network is None) == (n is None):
         raise ValueError("bits: give either a network or --n, got " + ("both" if n else "neither"))
-    gemms = [single(_positive(n))] if network is None else load_network(network).gemms(batch)
+    shapes = None if network is None else load_network(network)
+    gemms = [single(_positive(n))] if shapes is None else shapes.gemms(batch)
+    products_of: ProductsOf = question.summed
+    if statistics is not None:
+        products_of = measured_products(statistics, shapes, question)
     if question.accumulator is not None:
-        _judge(gemms, question, as_json, csv)
+        _judge(gemms, question, products_of, as_json, csv)
         return
-    found = answers(gemms, question, question.summed)
+    found = answers(gemms, question, products_of)
     if _as_data(found, as_json, csv):
         return
     if network is None:
@@ -96,6 +117,33 @@ def bits(
         console.print(requirements_line(found))
         one = len(question.criteria) == 1
         console.print(requirements_table(found) if one else criteria_table(found))
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", "-o", help="JSON file of the statistics")],
+    network: Annotated[
+        str, typer.Argument(help="a network of the catalogue or a file, that learns the digits")
+    ] = PROBE_NETWORK,
+    steps: Annotated[int, typer.Option(help="of training")] = STEPS,
+    batch: Batch = None,
+    seed: Seed = 0,
+    csv: CsvOut = None,
+) -> None:
+    """Measure what the GEMMs of a network multiply while it trains in float32.
+
+    Density, means, kurtosis, exponents and ranges of every GEMM, and a sample of its products, for
+    --statistics of other commands. models/statistics.py documents the file: for a network that
+    cannot be trained here, whatever has its tensors can write one.
+
+    Example: partialsum calibrate digits-cnn -o digits.json
+    """
+    if out.suffix.lower() != ".json":
+        raise ValueError(f"{out}: name must end in .json, got {out.suffix!r}")
+    found = measure(load_network(network), steps, batch, seed, track)
+    write_statistics(out, found)
+    if csv is not None:
+        write_atomically(csv, statistics_csv(found))
+    console.print(statistics_table(found))
 
 
 def scale(
@@ -135,8 +183,14 @@ def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in Question.model_fields}
 
 
-def _judge(gemms: Sequence[Gemm], question: Question, as_json: bool, csv: Path | None) -> None:
-    found = judged(gemms, question, question.summed)
+def _judge(
+    gemms: Sequence[Gemm],
+    question: Question,
+    products_of: ProductsOf,
+    as_json: bool,
+    csv: Path | None,
+) -> None:
+    found = judged(gemms, question, products_of)
     if not _as_data(found, as_json, csv):
         console.print(verdicts_line(found, question.noise_criterion.label), highlight=False)
         console.print(verdicts_table(found))

@@ -27,7 +27,7 @@ from models.probes.data import CLASSES, SIDE, Images, load_digits
 from models.probes.network import ProbeNetwork
 from models.probes.product_statistics import Array, measured, over_moments
 from models.probes.records import TrainingSettings
-from models.probes.training import _is_finite, _one_thread, _step, batches
+from models.probes.training import batches, is_finite, one_thread, update
 from models.statistics import GemmStatistics, Statistics
 
 #: pairs of operands that are kept of each GEMM, over all moments
@@ -53,7 +53,7 @@ def measure_statistics(
     gemms, steps = network.gemms(batch), moments(settings.steps)
     pairs = -(-PAIRS // len(steps))
     found: list[list[GemmStatistics]] = []
-    with _one_thread():
+    with one_thread():
         trained = probe_of(network, seed)
         for step, tensors in training_tensors(trained, settings, batch, seed):
             on_progress(step, settings.steps)
@@ -113,8 +113,8 @@ def training_tensors(
             rate = settings.learning_rate * (1.0 - (step - 1) / settings.steps)
             optimiser.param_groups[0]["lr"] = rate
             images = Images(data.pixels[chosen], data.digits[chosen])
-            loss = _step(network, optimiser, images, 1.0)
-            if not (math.isfinite(loss) and _is_finite(network)):
+            loss = update(network, optimiser, images, 1.0)
+            if not (math.isfinite(loss) and is_finite(network)):
                 raise ValueError(f"calibration: training must stay finite, but step {step} did not")
             yield step, seen
 

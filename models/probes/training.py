@@ -32,7 +32,7 @@ def train(plan: Plan, settings: TrainingSettings, offset: int | None, seed: int)
     Raises:
         ValueError: the plan's network does not fit the images, or its GEMMs not the network.
     """
-    with _one_thread():
+    with one_thread():
         network = _network(plan, seed)
         losses, curve, finite = _descend(network, plan, settings, offset, seed)
     accuracy = curve[-1].accuracy if finite else 0.0
@@ -60,7 +60,8 @@ def guessing(test_images: int) -> float:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Hold torch to one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -93,8 +94,8 @@ def _descend(
         network.use(arithmetic_at(plan, offset, step, settings.steps), branched(seed, step))
         optimiser.param_groups[0]["lr"] = settings.learning_rate * (1.0 - step / settings.steps)
         batch = Images(data.train.pixels[chosen], data.train.digits[chosen])
-        loss = _step(network, optimiser, batch, 2.0**settings.loss_scale_log2)
-        if not (math.isfinite(loss) and _is_finite(network)):
+        loss = update(network, optimiser, batch, 2.0**settings.loss_scale_log2)
+        if not (math.isfinite(loss) and is_finite(network)):
             return tuple(losses), tuple(curve), False
         losses.append(loss)
         if (step + 1) % settings.check_every == 0 or step + 1 == settings.steps:
@@ -119,7 +120,7 @@ def batches(images: int, batch: int, steps: int, seed: int) -> Iterator[npt.NDAr
         yield order[first : first + batch]
 
 
-def _step(
+def update(
     network: ProbeNetwork, optimiser: torch.optim.Optimizer, batch: Images, scale: float
 ) -> float:
     """One update; the loss before it."""
@@ -134,7 +135,8 @@ def _step(
     return loss.item()
 
 
-def _is_finite(network: ProbeNetwork) -> bool:
+def is_finite(network: ProbeNetwork) -> bool:
+    """Whether all parameters are."""
     return all(bool(torch.isfinite(parameter).all()) for parameter in network.parameters())
 
 

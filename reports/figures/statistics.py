@@ -114,10 +114,10 @@ def statistics_drawing(data: StatisticsData) -> Drawing:
     return Drawing(
         "statistics",
         "Products of the network, measured and assumed",
-        "Of each GEMM's products: the share that is not zero, and of these |mean| over standard"
-        " deviation, kurtosis, and binary exponents (bars: all but 0.1 % at either end; lines:"
-        " all). Within an output: what one sum sees. Assumed where nothing is measured: products of"
-        " Gaussians of mean zero, which in short sums have a mean by chance.",
+        "Of each GEMM's products the share that is not zero, and of these |mean| over standard"
+        " deviation, kurtosis and binary exponents (bars: all but 0.1 % at either end; lines: all),"
+        " of all products and within an output, which is what one sum sees; beside what is assumed"
+        " without measuring: Gaussians of mean zero, which in short sums have one by chance.",
         drawn,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.distributions import Blocks, Operand, Products, Shape, gaussian_products
-from analysis.formats import FloatFormat, Rounding, float_format
+from analysis.formats import Rounding, float_format
 from analysis.noise import operand_nmse
 from analysis.operand_noise import operand_noise
 from analysis.quantization import quantize
@@ -23,6 +23,7 @@ from analysis.requirement import (
     gaussian_operands,
     least_bits,
     min_accumulator_bits,
+    operand_formats,
 )
 from analysis.retention import log_variance_lost_chunked
 from analysis.simulation import simulate_each
@@ -60,7 +61,7 @@ def test_the_width_meets_both_limits_and_one_bit_less_does_not(
 ) -> None:
     sought = Sought(n, 5, chunk, rounding=rounding, products=products)
     least = least_bits(sought, criterion)
-    allowed = criterion.allowed(sought.summed, n)
+    allowed = criterion.allowed(sought.summed)
     error = sought.error(least)
     assert error.nmse <= allowed
     assert abs(error.bias) <= criterion.bias
@@ -149,14 +150,23 @@ def test_operands_that_are_not_rounded_one_by_one_have_no_parity(operands: Block
         operand_noise(gaussian_products(operands), 10)
 
 
-@pytest.mark.parametrize("m_p", [1, 2, 5, 8])
-def test_gaussian_operands_have_products_of_so_many_bits(m_p: int) -> None:
-    products = gaussian_operands(m_p, 0.5)
+@pytest.mark.parametrize("m_p", range(1, 25))
+def test_operands_have_products_of_the_bits_asked_for(m_p: int) -> None:
+    a, b = operand_formats(m_p)
+    # an exact product of p-bit and q-bit significands has p + q bits, the leading one included
+    assert a.mantissa_bits + b.mantissa_bits + 1 == m_p
+    assert 0 <= a.mantissa_bits - b.mantissa_bits <= 1
+
+
+def test_products_have_at_least_one_bit() -> None:
+    with pytest.raises(ValueError, match=r"m_p .* must be at least 1, got 0"):
+        operand_formats(0)
+
+
+def test_gaussian_operands_are_in_these_formats() -> None:
+    products = gaussian_operands(6, 0.5)
     assert products.b is not None
-    forms = [
-        form for form in (products.a.format, products.b.format) if isinstance(form, FloatFormat)
-    ]
-    assert sum(form.mantissa_bits for form in forms) + 1 == m_p
+    assert (products.a.format, products.b.format) == operand_formats(6)
     assert products.a.density == 0.5
 
 
@@ -178,6 +188,13 @@ class Never(NoiseBudget):
 def test_a_limit_that_nothing_meets_is_said() -> None:
     with pytest.raises(ValueError, match=r"n = 40: no accumulator of up to 44 .* NMSE ≤ 0.001"):
         min_accumulator_bits(40, 5, criterion=Never())
+
+
+def test_measured_noise_of_operands_stands_for_the_theory_of_it() -> None:
+    sought = Sought(1000, 5, measured_operand_nmse=1e-6)
+    assert NoiseParity().allowed(sought.summed) == 0.1 * 1e-6
+    assert least_bits(sought, NoiseParity()) > least_bits(Sought(1000, 5), NoiseParity())
+    assert NoiseBudget(1e-3).allowed(sought.summed) == 1e-3
 
 
 def test_a_sum_of_no_products_is_refused() -> None:

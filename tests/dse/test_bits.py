@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,19 @@ from analysis.distributions import Operand, Products, Shape, gaussian_products
 from analysis.formats import Rounding, float_format
 from analysis.noise import predict
 from analysis.operand_noise import operand_noise
-from analysis.requirement import Criterion, NoiseBudget, NoiseParity, min_accumulator_bits
+from analysis.requirement import (
+    Criterion,
+    NoiseBudget,
+    NoiseParity,
+    Sought,
+    least_bits,
+    min_accumulator_bits,
+    operand_formats,
+)
+from dse.calibration import calibrate, write_statistics
 from models.networks.loading import load_network
+from models.products import products_by_gemm
+from models.statistics import load_statistics
 
 Partialsum = Callable[..., tuple[int, str, str]]
 
@@ -126,3 +138,91 @@ def test_bad_input_is_one_line_and_code_2(
     assert (code, out, err.count("\n")) == (2, "", 1)
     for part in parts:
         assert part in err
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("statistics") / "digits.json"
+    network = load_network("digits-cnn")
+    write_statistics(file, calibrate(network, 4, 32, 0, lambda _: nullcontext(lambda *_: None)))
+    return file
+
+
+def test_measured_products_stand_for_assumed_ones(partialsum: Partialsum, measured: Path) -> None:
+    words = ("digits-cnn", "--criterion", "all", "--statistics", measured)
+    found = records(partialsum, *words)
+    network = load_network("digits-cnn")
+    products_of = products_by_gemm(load_statistics(measured), network, operand_formats(5))
+    gemms, count = network.gemms(), len(found) // 3
+    by_criterion = (found[:count], found[count : 2 * count], found[2 * count :])
+    for gemm, theorem, nmse, parity in zip(gemms, *by_criterion, strict=True):
+        of = products_of(gemm)
+        assert theorem["plain_bits"] == min_accumulator_bits(gemm.length, 5, density=of.density)
+        sought = Sought(gemm.length, 5, products=of.products, measured_operand_nmse=of.operand_nmse)
+        assert nmse["plain_bits"] == least_bits(sought, NoiseBudget())
+        assert parity["plain_bits"] == least_bits(sought, NoiseParity())
+    assumed = records(partialsum, *words[:3])
+    assert [one["plain_bits"] for one in found] != [one["plain_bits"] for one in assumed]
+
+
+def test_a_named_accumulator_sums_what_was_measured(partialsum: Partialsum, measured: Path) -> None:
+    words = ("digits-cnn", "--accumulator", "hopper-fp8")
+    own = records(partialsum, *words, "--statistics", measured)
+    assert [one["nmse"] for one in own] != [one["nmse"] for one in records(partialsum, *words)]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--n", 8], ["statistics", "--n"]),
+        (["resnet18-imagenet"], ["'resnet18-imagenet'", "'digits-cnn'"]),
+        (["digits-cnn", "--density", 0.5], ["statistics", "density", "0.5"]),
+        (["digits-cnn", "--products", "laplace:e5m2*e5m2"], ["statistics", "products"]),
+        (["digits-cnn", "--accumulator", "mxint8"], ["mxint8"]),
+    ],
+)
+def test_statistics_of_something_else_are_refused(
+    partialsum: Partialsum, measured: Path, words: list[object], parts: list[str]
+) -> None:
+    code, out, err = partialsum("bits", *words, "--statistics", measured)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    for part in parts:
+        assert part in err
+
+
+def test_calibrate_writes_what_it_measured(partialsum: Partialsum, tmp_path: Path) -> None:
+    file, table = tmp_path / "own.json", tmp_path / "own.csv"
+    words = ("calibrate", "--steps", 2, "--batch", 16, "-o", file, "--csv", table)
+    code, out, _ = partialsum(*words)
+    assert code == 0
+    found = load_statistics(file)
+    assert (found.network, found.batch) == ("digits-cnn", 16)
+    assert len(table.read_text().splitlines()) == 1 + len(found.gemms)
+    assert f"{found.gemms[0].density:.3g}" in out
+    before = file.read_bytes()
+    partialsum(*words)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["-o", "x.txt"], ["x.txt", ".json"]),
+        (["gpt2-small", "-o", "x.json"], ["transformer.h.0", "(768,)"]),
+        (["--steps", 0, "-o", "x.json"], ["steps", "0"]),
+        (["--batch", 10**6, "-o", "x.json"], ["batch", "1000000"]),
+    ],
+)
+def test_what_cannot_be_calibrated_writes_nothing(
+    partialsum: Partialsum,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[object],
+    parts: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = partialsum("calibrate", *words)
+    assert (code, out) == (2, "")
+    for part in parts:
+        assert part in err
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from analysis.requirement import NoiseParity, min_accumulator_bits
 from analysis.retention import log_variance_lost_chunked
 from models.networks.gemm import Gemm, Role
 from models.networks.loading import load_network
+from models.products import GemmProducts
 from models.requirements import Asked, requirement, requirements
 
 
@@ -56,7 +57,7 @@ def test_structural_zeros_count_in_the_theorem_and_not_in_the_noise() -> None:
 
 def test_products_are_those_of_each_gemm() -> None:
     wide = gaussian_products(float_format(8, 4))
-    asked = Asked(5, 64, criterion=NoiseParity(), products_of=lambda _: wide)
+    asked = Asked(5, 64, criterion=NoiseParity(), products_of=lambda _: GemmProducts(wide, 1.0))
     found = requirement(one_sum(1024), asked)
     alone = min_accumulator_bits(1024, 5, criterion=NoiseParity(), products=wide)
     assert (found.plain_bits, found.criterion) == (alone, "parity 0.1")

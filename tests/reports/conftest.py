@@ -12,6 +12,7 @@ from models.probes.gemms import GemmEvidence
 from models.probes.records import Check, TrainingRun, TrainingSettings
 from models.requirements import GemmRequirement
 from models.results import Baseline, FrontPoint, SearchResult
+from models.statistics import Exponents, GemmStatistics, OperandStatistics, Statistics
 from reports.page import NetworkSummary, Provenance, ReportData
 
 MakeReport = Callable[..., ReportData]
@@ -156,6 +157,44 @@ def _training(network: str) -> TrainingEvidence:
     )
 
 
+def _measured(layer: str, role: Role, density: float) -> GemmStatistics:
+    exponents = Exponents(least=-20, low=-12, high=-1, most=3)
+    operand = OperandStatistics(
+        density=1.0, mean_ratio=0.0, least=-1.0, most=1.0, exponents=exponents
+    )
+    return GemmStatistics(
+        layer=layer,
+        role=role,
+        n=64,
+        products=640,
+        density=density,
+        mean_ratio=-0.125,
+        output_mean_ratio=0.5,
+        chance_mean_ratio=0.25,
+        drift=0.3,
+        kurtosis=90.0,
+        output_kurtosis=12.0,
+        lag_correlation=0.0,
+        exponents=exponents,
+        a=operand,
+        b=operand,
+    )
+
+
+def _statistics(network: str, layer: str, source: str) -> Statistics:
+    """Of a file, whose texts are short and printable, whatever else."""
+    layer, network, source = (
+        "".join(filter(str.isprintable, text))[:200] for text in (layer, network, source)
+    )
+    gemms = (_measured(layer, Role.FWD, 0.5), _measured("fc2", Role.GRAD, 0.25))
+    return Statistics(network=network, batch=4, source=source, gemms=gemms)
+
+
+@pytest.fixture
+def statistics() -> Statistics:
+    return _statistics("two", "<b>fc", "a test")
+
+
 def make(
     *,
     layers: tuple[str, ...] = ("conv1", "fc"),
@@ -174,6 +213,7 @@ def make(
         result=_result(plan, names).model_copy(update={"why": text}),
         gemm_evidence=_evidence(plan) if probed else None,
         training=_training(probe) if probed else None,
+        statistics=_statistics(probe, layers[0], text) if probed else None,
         probe_plan=_plan(("fc",), probe) if probed and probe != network else None,
         provenance=Provenance(text, {"partialsum": "0.1.0", text: text}, 7, text),
     )

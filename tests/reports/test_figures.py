@@ -22,10 +22,9 @@ from reports.savings import Scope
 
 @pytest.fixture(scope="module")
 def every(report: ReportData) -> tuple[Drawing, ...]:
-    drawn = drawings(
-        report.result, report.requirements, report.gemm_evidence or (), report.training
-    )
-    return (*drawn.saves, *drawn.bits, *drawn.sums, *drawn.training)
+    evidence = (report.gemm_evidence or (), report.training, report.statistics)
+    drawn = drawings(report.result, report.requirements, *evidence)
+    return (*drawn.saves, *drawn.bits, *drawn.sums, *drawn.products, *drawn.training)
 
 
 def test_width_grids_have_a_cell_where_there_is_a_gemm(report: ReportData) -> None:
@@ -202,7 +201,7 @@ def test_figures_carry_a_caption_of_one_sentence(every: tuple[Drawing, ...]) -> 
     for drawing in every:
         assert drawing.caption.endswith(".")
         assert ". " not in drawing.caption.replace("et al. ", "")
-    assert len({drawing.key for drawing in every}) == len(every) == 8
+    assert len({drawing.key for drawing in every}) == len(every) == 9
 
 
 def test_json_can_neither_end_its_element_nor_carry_entities(every: tuple[Drawing, ...]) -> None:
@@ -241,6 +240,7 @@ def test_axes_have_titles(every: tuple[Drawing, ...]) -> None:
         ("widths", "yaxis"),  # the names of the layers
         ("gemm-evidence", "xaxis"),  # shared with the axis below
         ("accuracy", "xaxis"),  # the names of the widths
+        *(("statistics", f"xaxis{place}") for place in ("", 2, 3, 4)),  # the names of the GEMMs
     }
 
 

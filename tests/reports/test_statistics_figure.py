@@ -1,9 +1,6 @@
 import json
 
-import pytest
-
-from models.networks.gemm import Role
-from models.statistics import Exponents, GemmStatistics, OperandStatistics, Statistics
+from models.statistics import Exponents, Statistics
 from reports.figures.statistics import (
     StatisticsRow,
     statistics_data,
@@ -11,39 +8,6 @@ from reports.figures.statistics import (
 )
 
 EXPONENTS = Exponents(least=-20, low=-12, high=-1, most=3)
-
-
-def one(layer: str, role: Role, density: float) -> GemmStatistics:
-    operand = OperandStatistics(
-        density=1.0, mean_ratio=0.0, least=-1.0, most=1.0, exponents=EXPONENTS
-    )
-    return GemmStatistics(
-        layer=layer,
-        role=role,
-        n=64,
-        products=640,
-        density=density,
-        mean_ratio=-0.125,
-        output_mean_ratio=0.5,
-        chance_mean_ratio=0.25,
-        drift=0.3,
-        kurtosis=90.0,
-        output_kurtosis=12.0,
-        lag_correlation=0.0,
-        exponents=EXPONENTS,
-        a=operand,
-        b=operand,
-    )
-
-
-@pytest.fixture
-def statistics() -> Statistics:
-    return Statistics(
-        network="two",
-        batch=4,
-        source="a test",
-        gemms=(one("<b>fc", Role.FWD, 0.5), one("fc2", Role.GRAD, 0.25)),
-    )
 
 
 def test_data_are_the_measured_figures_and_the_assumed_density(statistics: Statistics) -> None:

@@ -134,7 +134,7 @@ def test_temporal_schedules_move_the_operands(
 def test_a_run_that_is_no_longer_finite_stops_and_is_flagged(make_plan: MakePlan) -> None:
     settings = TrainingSettings(steps=50, learning_rate=100.0, momentum=0.99)
     plan = make_plan()
-    original = training._step
+    original = training.update
     steps: list[int] = []
 
     def overflowing(network: Any, *rest: Any) -> float:
@@ -146,7 +146,7 @@ def test_a_run_that_is_no_longer_finite_stops_and_is_flagged(make_plan: MakePlan
         return loss
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_step", overflowing)
+        patch.setattr(training, "update", overflowing)
         run = train(plan, settings, 0, 0)
     assert len(run.losses) == 2
     assert run.diverged
