@@ -62,6 +62,7 @@ TYPES = {
 RESULTS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 #: of Triton: the kernel adds and multiplies nothing that could be fused
 OPTIONS = {"num_stages": 1, "enable_fp_fusion": False}
+REASON = 200  #: characters of a refusal that are printed
 _INSTRUCTION = re.compile(r"(?:wgmma\.mma_async|tcgen05\.mma|mma\.sync)[\w.:]*")
 
 
@@ -225,7 +226,8 @@ def recorded(machine: str) -> Recording:
             offered = with_instruction(tried) if tried.route.name.startswith("tile") else tried
             results[offered.route] = measure(offered.multiply, pairs)
         except Exception as refusal:  # of PyTorch, cuBLAS or Triton: none of one type
-            console.print(f"not offered: {tried.route.name}: {str(refusal).splitlines()[0]}")
+            reason = " ".join(str(refusal).split())[:REASON]
+            console.print(f"not offered: {tried.route.name}: {reason}", highlight=False)
     return Recording(described(), operands, results)
 
 

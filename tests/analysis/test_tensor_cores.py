@@ -158,7 +158,7 @@ def test_what_a_gpu_does_not_offer_is_left_out(
         monkeypatch.setattr(tensor_cores, f"{name}_routes", lambda _machine, it=routes: it)
     monkeypatch.setattr(tensor_cores, "described", lambda: {"device": "fake"})
     found = recorded("hopper")
-    assert capsys.readouterr().out == "not offered: other: no kernel\n"
+    assert capsys.readouterr().out == "not offered: other: no kernel of that kind\n"
     (comparison,) = found.comparisons()
     assert comparison.route == right.route
     assert comparison.differing == 0
