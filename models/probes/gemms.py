@@ -4,22 +4,22 @@ Random dot products are summed by the plan's own arithmetic, and retention and e
 what theory predicts, at the planned width and some bits below it.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from pydantic import BaseModel, ConfigDict
 
 from analysis.distributions import gaussian_products
 from analysis.formats import Accumulator, FloatFormat
-from analysis.noise import accumulation_nmse
+from analysis.noise import predict
 from analysis.retention import variance_retention_chunked
 from analysis.simulation import SumStatistics, simulate_each
 from models.networks.gemm import Role
 from models.plan import GemmPlan, Plan
 from models.probes.pool import run_tasks
 
+_predicted = lru_cache(maxsize=1 << 12)(predict)
 OFFSETS = (0, -1, -2)
 SAMPLES = 2048
 
@@ -44,7 +44,7 @@ class GemmEvidence(BaseModel):
     bias: float  #: E[computed − exact], in standard deviations of the exact sum
     bias_error: float
     predicted_retention: float  #: Sakr et al. (2019), whatever the rounding
-    predicted_nmse: float  #: first order, for rounding to nearest
+    predicted_nmse: float  #: of that rounding (:func:`analysis.noise.predict`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,10 @@ def _passes(plan: Plan, samples: int, seed: int, offsets: Sequence[int]) -> list
 
 
 def _row(plan: Plan, gemm: GemmPlan, offset: int, measured: SumStatistics) -> GemmEvidence:
-    form = plan.accumulator(gemm, offset).format
-    assert isinstance(form, FloatFormat)
-    m_acc = form.mantissa_bits
+    accumulator = plan.accumulator(gemm, offset)
+    products = gaussian_products(plan.operands(gemm.m_op), plan.density)
+    assert isinstance(accumulator.format, FloatFormat)
+    m_acc = accumulator.format.mantissa_bits
     return GemmEvidence(
         layer=gemm.layer,
         role=gemm.role,
@@ -160,15 +161,5 @@ def _row(plan: Plan, gemm: GemmPlan, offset: int, measured: SumStatistics) -> Ge
                 m_acc, gemm.m_p, gemm.length, gemm.chunk, density=plan.density
             )
         ),
-        predicted_nmse=predicted_nmse(m_acc, gemm.length, gemm.chunk, plan.density),
+        predicted_nmse=_predicted(accumulator, products, gemm.length).nmse,
     )
-
-
-def predicted_nmse(m_acc: int, length: int, chunk: int, density: float) -> float:
-    """First-order NMSE of a sum in which products of zero round nothing, but chunk sums all do.
-
-    >>> predicted_nmse(5, 1024, 64, 0.5) == predicted_nmse(5, 512, 32, 1.0)
-    True
-    """
-    inner, outer = math.ceil(density * chunk), -(-length // chunk)
-    return float(accumulation_nmse(m_acc, inner * outer, inner))

@@ -113,8 +113,8 @@ def evidence_drawing(cases: Sequence[Case]) -> Drawing:
         "gemm-evidence",
         "Emulated sums at the network's own lengths",
         "Variance retention and NMSE of emulated random sums at every length of the network"
-        " (points, 95 % error bars) beside the predictions (bars: the theorem's VRR, and"
-        " first-order noise of rounding to nearest), at the planned width and below it.",
+        " (points, 95 % error bars) beside the predictions (bars: the theorem's VRR, which knows no"
+        " rounding, and the NMSE of the plan's own), at the planned width and below it.",
         drawn,
     )
 

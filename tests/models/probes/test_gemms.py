@@ -5,13 +5,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from analysis.distributions import gaussian_products
-from analysis.noise import accumulation_nmse
+from analysis.noise import predict
 from analysis.retention import variance_retention_chunked
 from analysis.simulation import simulate, simulate_each
 from models.files import validated
 from models.plan import Plan
 from models.probes import gemms
-from models.probes.gemms import GemmEvidence, gemm_evidence, predicted_nmse
+from models.probes.gemms import GemmEvidence, gemm_evidence
 
 MakePlan = Callable[..., Plan]
 
@@ -42,14 +42,16 @@ def test_figures_are_those_of_a_simulation_of_that_gemm_alone(make_plan: MakePla
 
 
 def test_predictions_are_those_of_theory_at_the_width_that_is_used(make_plan: MakePlan) -> None:
-    for row in gemm_evidence(make_plan(), seed=1, samples=128, offsets=(-1,)):
+    plan = make_plan()
+    for row in gemm_evidence(plan, seed=1, samples=128, offsets=(-1,)):
         m_p = 2 * row.m_op + 1
         assert row.predicted_retention == variance_retention_chunked(
             row.m_acc, m_p, row.length, row.chunk
         )
-        assert row.predicted_nmse == pytest.approx(
-            float(accumulation_nmse(row.m_acc, row.length, row.chunk)), rel=0.1
-        )  # a last chunk that is not full makes the little difference
+        gemm = next(one for one in plan.gemms if (one.layer, one.role) == (row.layer, row.role))
+        products = gaussian_products(plan.operands(gemm.m_op), plan.density)
+        expected = predict(plan.accumulator(gemm, -1), products, gemm.length)
+        assert row.predicted_nmse == expected.nmse
 
 
 def test_widths_stop_at_one_bit_and_say_so(make_plan: MakePlan) -> None:
@@ -96,12 +98,6 @@ def test_planned_widths_keep_variance_and_fewer_bits_lose_it(make_plan: MakePlan
         if planned.m_acc > 3:
             assert planned.retention > 0.9 > narrow.retention
             assert planned.nmse == pytest.approx(planned.predicted_nmse, rel=0.25)
-
-
-def test_zero_products_round_nothing_but_every_chunk_sum_does() -> None:
-    # 64 products of which half are not zero, in chunks of 16: 8 roundings inside, 4 outside
-    law = predicted_nmse(8, 64, 16, 0.5) / float(accumulation_nmse(8, 1, 1))
-    assert law == pytest.approx(8 + 4)
 
 
 def test_evidence_survives_json(make_plan: MakePlan) -> None:
