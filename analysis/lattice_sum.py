@@ -31,7 +31,7 @@ _RARE, _LOST = 1e-13, 1e-6
 #: deviations of a sum that the lattice reaches, and by which a drift must pass zero to leave it
 _REACH, _BEHIND = 8.0, 10.0
 #: a longer computation is left to theories of long sums
-_MOST_TERMS, _MOST_POINTS, _MOST_ENTRIES, _MOST_VISITS = 1024, 4000, 200_000, 2e7
+_MOST_TERMS, _MOST_POINTS, _MOST_ENTRIES, _MOST_VISITS = 1024, 4000, 200_000, 1.2e7
 _COARSE = 0.5  #: ulps in deviations of a product
 _PLACES = 32  #: of time, at which the effort is estimated
 

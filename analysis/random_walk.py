@@ -13,11 +13,9 @@ s. Variances stand where a diffusion has mean squares, because the mean moves ar
 end E[e] = ∫g, E[e²] = ∫h, Cov(s, e) = ∫s g − E[s] E[e], and Var s comes from f. The error is
 carried itself, so a small one does not drown in Var s − 2 Cov(s, d) + Var d.
 
-Space is cut into cells (:mod:`analysis.walk_cells`). Jumps to the two neighbours keep the mean and
-the variance of the move at every cell, so where nothing is rounded both are exact. Time advances
-by an L-stable scheme of order two with γ = 1 − 1/√2 (Alexander, SIAM J. Numer. Anal. 14(6), 1977),
-one product at a time first and then by a quarter of t, or by a third of a deviation of drift. Where
-−p is distributed as p half the line is enough: f and h are even, g is odd.
+Space is cut into cells (:mod:`analysis.walk_cells`), time into steps (:mod:`analysis.walk_steps`):
+one product at a time first and then a quarter of t, or a third of a deviation of drift. Where −p is
+distributed as p half the line is enough: f and h are even, g is odd.
 
 The rounding of product t sees s + p, whose variance is that of time t; so the error's sources act
 from time ½ to n + ½.
@@ -26,22 +24,13 @@ Valid where sums are long against their products: about 8 terms and more.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
 from analysis.increments import Floats, Increments, jit
-from analysis.walk_cells import (
-    GROWTH,
-    JOINT,
-    MOVE,
-    SHIFT,
-    SPREAD,
-    cell_edges,
-    coefficients,
-    stagnation,
-)
+from analysis.walk_cells import cell_edges, coefficients, stagnation
+from analysis.walk_steps import Jumps, advance, jumps_between
 
 #: deviations of a sum that the grid reaches, and by which a drift must pass zero to leave it
 _REACH, _BEHIND = 8.0, 10.0
@@ -54,101 +43,38 @@ _HOLDING = 0.4
 #: a step of time: of the time so far, and in deviations of the sum that it drifts
 _STEP, _DRIFT_STEP = 0.25, 0.3
 _SINGLE_STEPS = 8.0
-_GAMMA = 1.0 - 1.0 / math.sqrt(2.0)
-_AGAIN = (1.0 - _GAMMA) / _GAMMA
-
-
-class Jumps(NamedTuple):
-    """Rates of jumps to the neighbours, of probability and of error, all (cells,)."""
-
-    up: Floats
-    down: Floats
-    error_up: Floats  #: Cov(r, D) as errors that jump; down is its negative
-    shift: Floats  #: E[r]
-    growth: Floats  #: Var r
-    half: bool  #: cells are of positive sums only
+#: chance of a cell that is left out of a step, and how far a sum may go in one
+_RARE, _AHEAD = 1e-13, 60.0
 
 
 @jit
-def _jumps(places: Floats, cells: Floats, half: bool, positive: bool) -> Jumps:
-    """Rates that keep the mean of the move at every cell, and its variance.
-
-    ``positive``: the variance is increased where a rate would be negative, which no density minds
-    that varies little from cell to cell.
-    """
-    count = places.size
-    up, down, error_up = np.zeros(count), np.zeros(count), np.zeros(count)
-    for i in range(count):
-        above = places[i + 1] - places[i] if i < count - 1 else places[i] - places[i - 1]
-        below = places[i] - places[i - 1] if i else (2.0 * places[0] if half else above)
-        move, spread = cells[i, MOVE], cells[i, SPREAD]
-        if positive:
-            spread = max(spread, -move * below if move < 0.0 else move * above)
-        if i < count - 1:
-            up[i] = (spread + move * below) / (above * (above + below))
-        if i or half:
-            down[i] = (spread - move * above) / (below * (above + below))
-        error_up[i] = cells[i, JOINT] / (above + below)
-    return Jumps(up, down, error_up, cells[:, SHIFT].copy(), cells[:, GROWTH].copy(), half)
+def _pace(fields: Floats, jumps: Jumps, deviation: float) -> float:
+    """Deviations of a product to a root mean square drift, where the sum stands now."""
+    square = (fields[0] * jumps.drift * jumps.drift).sum()
+    return deviation / math.sqrt(max(square, 1e-12 * deviation**2))
 
 
 @jit
-def _factor(jumps: Jumps, sign: float, step: float) -> tuple[Floats, Floats]:
-    """LU factors of 1 − step L; ``sign``: of the mirror image of a function on half the line."""
-    up, down = jumps.up, jumps.down
-    upper, inverse = np.empty(up.size), np.empty(up.size)
-    mirrored = sign * down[0] if jumps.half else 0.0
-    inverse[0] = 1.0 / (1.0 + step * (up[0] + down[0] - mirrored))
-    for i in range(1, up.size):
-        upper[i - 1] = -step * down[i] * inverse[i - 1]
-        pivot = 1.0 + step * (up[i] + down[i] + up[i - 1] * upper[i - 1])
-        inverse[i] = 1.0 / pivot
-    return upper, inverse
+def _window(f: Floats, places: Floats, step: float, reach: float, pace: float) -> tuple[int, int]:
+    """The cells that a sum may be in before or after a step."""
+    low, high = 0, f.size - 1
+    while low < high and f[low] < _RARE:
+        low += 1
+    while high > low and f[high] < _RARE:
+        high -= 1
+    ahead = _AHEAD * reach * math.sqrt(step) + 2.0 * step * reach / pace
+    first = int(np.searchsorted(places, places[low] - ahead))
+    return first, int(np.searchsorted(places, places[high] + ahead))
 
 
 @jit
-def _solve(factors: tuple[Floats, Floats], jumps: Jumps, step: float, y: Floats) -> Floats:
-    """y ← (1 − step L)⁻¹ y."""
-    upper, inverse = factors
-    y[0] *= inverse[0]
-    for i in range(1, y.size):
-        y[i] = (y[i] + step * jumps.up[i - 1] * y[i - 1]) * inverse[i]
-    for i in range(y.size - 2, -1, -1):
-        y[i] -= upper[i] * y[i + 1]
-    return y
-
-
-@jit
-def _source(y: Floats, jumps: Jumps, sign: float) -> Floats:
-    """c y − ∂(w y): errors made here and those that jump to the neighbours."""
-    made = jumps.shift * y
-    for i in range(y.size - 1):
-        made[i + 1] += jumps.error_up[i] * y[i]
-        made[i] -= jumps.error_up[i + 1] * y[i + 1]
-    if jumps.half:
-        made[0] -= sign * jumps.error_up[0] * y[0]
-    return made
-
-
-@jit
-def _advance(fields: Floats, jumps: Jumps, step: float, errs: bool) -> None:
-    """f, g and h (3, cells) after ``step`` products; without ``errs`` f alone."""
-    part = _GAMMA * step
-    even = _factor(jumps, 1.0, part)
-    f, g, h = fields
-    first = _solve(even, jumps, part, f.copy())
-    second = _solve(even, jumps, part, f + _AGAIN * (first - f))
-    if errs:
-        odd = _factor(jumps, -1.0, part) if jumps.half else even
-        g1 = _solve(odd, jumps, part, g + part * _source(first, jumps, -1.0))
-        made = part * _source(second, jumps, -1.0)
-        g2 = _solve(odd, jumps, part, g + _AGAIN * (g1 - g) + made)
-        made = part * (2.0 * _source(g1, jumps, 1.0) + jumps.growth * first)
-        h1 = _solve(even, jumps, part, h + made)
-        made = part * (2.0 * _source(g2, jumps, 1.0) + jumps.growth * second)
-        h[:] = _solve(even, jumps, part, h + _AGAIN * (h1 - h) + made)
-        g[:] = g2
-    f[:] = second
+def _part(jumps: Jumps, low: int, high: int) -> Jumps:
+    """The jumps of some of the cells."""
+    cut = slice(low, high)
+    up, down, drift = jumps.up[cut], jumps.down[cut], jumps.drift[cut]
+    return Jumps(
+        up, down, drift, jumps.error_up[cut], jumps.shift[cut], jumps.growth[cut], jumps.half
+    )
 
 
 @jit
@@ -163,25 +89,35 @@ def _moments(places: Floats, fields: Floats, half: bool, out: Floats) -> None:
 
 @jit
 def _walk(
-    places: Floats, jumps: Jumps, fields: Floats, span: tuple[float, float], lag: float, pace: float
+    places: Floats,
+    jumps: Jumps,
+    fields: Floats,
+    span: tuple[float, float],
+    lag: float,
+    reach: float,
 ) -> Floats:
     """Moments at time ``span[1]`` of ``fields`` at time ``span[0]``.
 
-    ``pace``: σ/|μ|. The error's moments are those of a time ``lag`` later.
+    ``reach``: deviations of a product, times a step's share of the sum's that it may drift. The
+    error's moments are those of a time ``lag`` later.
     """
     moments = np.zeros(5)
     time, until = span[0], span[1] + min(lag, 0.0)
     while time < until - 1e-9:
         step = 1.0 if time < _SINGLE_STEPS else _STEP * time
-        step = min(step, _DRIFT_STEP * pace * max(time, 0.5) ** 0.5)
+        if reach < math.inf:
+            step = min(step, _pace(fields, jumps, reach) * max(time, 0.5) ** 0.5)
         left = until - time
         step = left if step >= left else min(step, 0.5 * left)
-        _advance(fields, jumps, step, True)
+        low, high = 0, places.size
+        if reach < math.inf:
+            low, high = _window(fields[0], places, step, reach, _pace(fields, jumps, reach))
+        advance(fields[:, low:high], _part(jumps, low, high), step, True)
         time += step
     _moments(places, fields, jumps.half, moments)
     if lag != 0.0 and span[0] < span[1]:
         later = np.zeros(5)
-        _advance(fields, jumps, abs(lag), True)
+        advance(fields, jumps, abs(lag), True)
         _moments(places, fields, jumps.half, later)
         early = slice(0, 2) if lag < 0.0 else slice(2, 5)
         moments[early] = later[early]
@@ -194,7 +130,7 @@ def _from_zero(places: Floats, jumps: Jumps, origin: int, time: float) -> Floats
     fields[0, origin] = 1.0 if jumps.half else 0.5
     if not jumps.half:
         fields[0, origin - 1] = 0.5
-    _advance(fields, jumps, time, False)
+    advance(fields, jumps, time, False)
     return fields
 
 
@@ -227,10 +163,11 @@ def walk(
             behind = min(spread, (_BEHIND * pace + 4.0) * table.deviation)
         below = min(int(np.searchsorted(edges, behind)), edges.size - 1)
     places, cells = coefficients(edges, below, mantissa_bits, table)
-    jumps = _jumps(places, cells, table.symmetric, True)
+    jumps = jumps_between(places, cells, table.symmetric, True)
     start = min(start, n + min(lag, 0.0))
     fields = _from_zero(places, jumps, below, start)
-    moments = _walk(places, jumps, fields, (start, float(n)), lag, pace)
+    drift_step = _DRIFT_STEP * table.deviation if table.mean else math.inf
+    moments = _walk(places, jumps, fields, (start, float(n)), lag, drift_step)
     moments[1] -= places[below] ** 2  # it began half a cell from zero, on both sides
     return moments
 
@@ -246,6 +183,6 @@ def walk_on(
     edges = edges[max(0, int(np.searchsorted(edges, mean - _REACH * deviation)) - 1) :]
     places, cells = coefficients(edges, 0, mantissa_bits, table)
     fields = _normal(edges, places, moments)
-    pace = _HOLDING * table.deviation / table.mean
-    jumps = _jumps(places, cells, False, False)
-    return _walk(places, jumps, fields, (start, float(n)), lag, pace)
+    jumps = jumps_between(places, cells, False, False)
+    drift_step = _HOLDING * _DRIFT_STEP * table.deviation
+    return _walk(places, jumps, fields, (start, float(n)), lag, drift_step)
