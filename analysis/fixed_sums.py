@@ -173,15 +173,15 @@ def _block_sums(accumulator: Accumulator, products: Products, n: int) -> SumOutc
     ]
     exact = np.concatenate([one.exact for one in rounds])
     error = np.concatenate([one.computed[0] for one in rounds]) - exact
-    mean, variance = _exact(products, n)
+    mean, variance = exact_moments(products, n)
     ratio = variance / float(exact.var())
     slope = float(np.mean((exact - exact.mean()) * error)) / float(exact.var())
     mean_error = float(error.mean()) - slope * (float(exact.mean()) - mean)
     return SumOutcome(mean_error, ratio * float(error.var()), ratio * float((exact + error).var()))
 
 
-def _exact(products: Products, n: int) -> tuple[float, float]:
-    """Mean and variance of exact sums."""
+def exact_moments(products: Products, n: int) -> tuple[float, float]:
+    """Mean and variance of exact sums of ``n`` products."""
     a, b = operand_pairs(products)
     return n * float((a * b).mean()), n * float((a * b).var())
 
@@ -210,8 +210,8 @@ def inner_outcome(accumulator: Accumulator, products: Products, n: int) -> SumOu
     return _level(accumulator, a * b, n, product_steps(products))
 
 
-def _chunk_results(mean: float, deviation: float, form: NumberFormat) -> Floats:
-    """A chunk's result: normal, on its grid where that is the same for all chunks."""
+def chunk_results(mean: float, deviation: float, form: NumberFormat) -> Floats:
+    """A sample of chunk's results: normal, on their grid where that is the same for all chunks."""
     normal = ndtri((np.arange(_RESULTS) + 0.5) / _RESULTS)
     normal /= normal.std()
     if not isinstance(form, FixedFormat):
@@ -254,6 +254,6 @@ def fixed_outcome(accumulator: Accumulator, products: Products, n: int) -> SumOu
         )
     length = min(n, chunk)
     inner, chunks = inner_outcome(accumulator, products, length), n / length
-    mean, exact = _exact(products, length)
-    results = _chunk_results(mean + inner.mean_error, math.sqrt(inner.variance), accumulator.format)
+    mean, exact = exact_moments(products, length)
+    results = chunk_results(mean + inner.mean_error, math.sqrt(inner.variance), accumulator.format)
     return _composed(inner, _level(outer, results, chunks), exact, chunks)

@@ -1,12 +1,12 @@
 """What rounding does to a sum: retention, NMSE and bias of any accumulator; first-order laws.
 
-:func:`predict` tells what :mod:`analysis.simulation` would measure. One rounded addition moves the
-sum by a random amount that depends on the sum's binade alone (:mod:`analysis.increments`), which
-makes the sum a random walk (:mod:`analysis.random_walk`) until a mean of the products carries it
-away from zero (:mod:`analysis.drifting_sum`); sums of up to 8 terms, and the first 8 of those whose
-mean exceeds their deviation, are added one by one (:mod:`analysis.first_terms`). A fused step is
-one increment (:mod:`analysis.fused_increments`), and chunks compose
-(:mod:`analysis.sums_of_sums`).
+:func:`predict` tells what :mod:`analysis.simulation` would measure, without random numbers of the
+caller's. One rounded addition moves the sum by a random amount that depends on the sum's binade
+alone (:mod:`analysis.increments`), which makes a long sum a random walk
+(:mod:`analysis.random_walk`) until a mean of the products carries it away from zero
+(:mod:`analysis.drifting_sum`). Short sums are added up term by term (:mod:`analysis.short_sums`,
+:mod:`analysis.lattice_sum`), trees level by level (:mod:`analysis.tree_sums`); a fused step is one
+increment (:mod:`analysis.fused_increments`), and chunks compose (:mod:`analysis.sums_of_sums`).
 
 The other functions are the laws to first order.
 
@@ -32,8 +32,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.distributions import Products
-from analysis.formats import Accumulator, FloatFormat
-from analysis.noisy_terms import product_terms
+from analysis.fixed_sums import SumOutcome, fixed_outcome
+from analysis.formats import Accumulator, FixedFormat, FloatFormat
+from analysis.noisy_terms import Outcome, product_terms
 from analysis.sums_of_sums import predicted
 
 #: E[ulp²]/(4^−m E[x²]) over a log-uniform significand
@@ -70,12 +71,9 @@ class SumError:
     bias: float  #: E[computed − exact], in standard deviations of the exact sum
 
 
-def _check(accumulator: Accumulator, n: int) -> None:
+def _check(n: int) -> None:
     if n < 1:
         raise ValueError(f"predict: n (accumulation length) must be at least 1, got {n}")
-    for form in (accumulator.format, accumulator.outer_accumulator.format):
-        if not isinstance(form, FloatFormat):
-            raise ValueError(f"predict: accumulators must be of floating point, got {form.name}")
 
 
 def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
@@ -91,9 +89,10 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
     in chunks, whose small bias is underestimated by 13 to 28 % and adds up over 128 chunks or more.
 
     Raises:
-        ValueError: n below 1, or an accumulator in fixed point or in a tree.
+        ValueError: n below 1; sums in fixed point or in blocks whose products are rounded, that are
+            added in a tree, or by an outer sum of another kind.
     """
-    _check(accumulator, n)
+    _check(n)
     return _sum_error(accumulator, products, n, (_width(accumulator),))
 
 
@@ -101,26 +100,34 @@ def predict_each(
     accumulators: Sequence[Accumulator], products: Products, n: int
 ) -> tuple[SumError, ...]:
     """:func:`predict` for several accumulators; chunks that differ in width are summed together."""
-    for one in accumulators:
-        _check(one, n)
+    _check(n)
     widths: dict[Accumulator, set[int]] = {}
     for one in accumulators:
-        widths.setdefault(one.with_mantissa(1), set()).add(_width(one))
+        widths.setdefault(_kind(one), set()).add(_width(one))
     return tuple(
-        _sum_error(one, products, n, tuple(sorted(widths[one.with_mantissa(1)])))
-        for one in accumulators
+        _sum_error(one, products, n, tuple(sorted(widths[_kind(one)]))) for one in accumulators
     )
 
 
+def _kind(accumulator: Accumulator) -> Accumulator:
+    """All but the width, where that can vary."""
+    floating = isinstance(accumulator.format, FloatFormat)
+    return accumulator.with_mantissa(1) if floating else accumulator
+
+
 def _width(accumulator: Accumulator) -> int:
-    assert isinstance(accumulator.format, FloatFormat)
-    return accumulator.format.mantissa_bits
+    form = accumulator.format
+    return form.mantissa_bits if isinstance(form, FloatFormat) else form.width_bits
 
 
 def _sum_error(
     accumulator: Accumulator, products: Products, n: int, widths: tuple[int, ...]
 ) -> SumError:
-    outcome = predicted(accumulator, products, n, widths)
+    outcome: Outcome | SumOutcome
+    if isinstance(accumulator.outer_accumulator.format, FixedFormat):
+        outcome = fixed_outcome(accumulator, products, n)
+    else:
+        outcome = predicted(accumulator, products, n, widths)
     variance = n * float(product_terms(products, None).values.var())
     power = outcome.error_variance + outcome.mean_error**2
     deviation = math.sqrt(variance)

@@ -10,18 +10,50 @@ E[δ] = 0 where operands have no mean and are rounded to nearest.
 
 from functools import lru_cache
 
-from analysis.distributions import Products
-from analysis.formats import FixedFormat, FloatFormat
+import numpy as np
+import numpy.typing as npt
+
+from analysis.distributions import Blocks, Products
+from analysis.operands import on_grid
 from analysis.stratified import exact_pairs, operand_pairs
+
+Floats = npt.NDArray[np.float64]
+
+#: (K, sums) of operands that are drawn, and their seed
+_DRAWN, _SEED = (1024, 512), 20190506
+
+
+def _has_blocks(products: Products) -> bool:
+    return any(isinstance(one.format, Blocks) for one in (products.a, products.b) if one)
+
+
+def _one_by_one(products: Products) -> tuple[Floats, Floats]:
+    """Products of exact and of rounded operands."""
+    a, b = exact_pairs(products)
+    rounded_a, rounded_b = operand_pairs(products)
+    return a * b, rounded_a * rounded_b
+
+
+def _in_blocks(products: Products) -> tuple[Floats, Floats]:
+    """The same of operands drawn at random: neighbours along K share exponents."""
+    exact, rounded = np.ones(_DRAWN), np.ones(_DRAWN)
+    for number, one in enumerate((products.a, products.b)):
+        if one is None:
+            continue
+        rng = np.random.default_rng((_SEED, number))
+        kept = rng.random(_DRAWN) < one.density
+        x = one.scale * kept * (one.distribution.draw(rng, _DRAWN) + one.shift)
+        form = products.grid if one.format is None else one.format
+        exact *= x
+        rounded *= on_grid(x.astype(np.float32), form)
+    return exact, rounded
 
 
 @lru_cache(maxsize=256)
 def _moments(products: Products) -> tuple[float, float]:
     """E[δ]² and Var δ, in units of the exact product's variance."""
-    a, b = exact_pairs(products)
-    rounded_a, rounded_b = operand_pairs(products)
-    exact = a * b
-    error = rounded_a * rounded_b - exact
+    exact, rounded = _in_blocks(products) if _has_blocks(products) else _one_by_one(products)
+    error = rounded - exact
     variance = float(exact.var())
     return float(error.mean()) ** 2 / variance, float(error.var()) / variance
 
@@ -35,12 +67,10 @@ def operand_noise(products: Products, n: int) -> float:
     True
 
     Raises:
-        ValueError: an operand has no format, or shares exponents in blocks.
+        ValueError: an operand has no format.
     """
     for one in (products.a, products.b):
-        if one is not None and not isinstance(one.format, FloatFormat | FixedFormat):
-            raise ValueError(
-                f"operand noise: operands must be rounded one by one, got {one.format}"
-            )
+        if one is not None and one.format is None:
+            raise ValueError("operand noise: operands must be rounded to a format, got None")
     mean_square, variance = _moments(products)
     return variance + n * mean_square

@@ -22,7 +22,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from analysis.distributions import Products
-from analysis.formats import Accumulator, FloatFormat, Fused, Product, Tree
+from analysis.fixed_sums import chunk_results, exact_moments, inner_outcome
+from analysis.formats import Accumulator, FloatFormat, Fused, NumberFormat, Product, Tree
 from analysis.fused_increments import fused_increments, is_symmetric
 from analysis.increments import Floats, Increments, Rule, increments
 from analysis.noisy_terms import Outcome, Terms, product_terms, rule_of
@@ -139,11 +140,26 @@ def fused_sum(products: Products, accumulator: Accumulator, n: int) -> Outcome:
     return summed(terms, table, [level], n / count)[0]
 
 
+@lru_cache(maxsize=1024)
+def integer_sum(products: Products, accumulator: Accumulator, n: int) -> Outcome:
+    """A chunk of ``n`` products in fixed point, or in a block; where it errs, it is of overflow."""
+    found = inner_outcome(accumulator, products, n)
+    mean, exact = exact_moments(products, n)
+    covariance = 0.5 * (found.variance + found.error_variance - exact)
+    mean += found.mean_error
+    values = chunk_results(mean, math.sqrt(found.variance), accumulator.format)
+    even = symmetric(products) and found.mean_error == 0.0
+    return Outcome(
+        mean, found.variance, found.mean_error, found.error_variance, covariance, even, values
+    )
+
+
 def inner_sum(
     products: Products, accumulator: Accumulator, n: int, widths: tuple[int, ...]
 ) -> Outcome:
     """The sum of ``n`` products by the inner accumulator; its chunk says whether it is repeated."""
-    assert isinstance(accumulator.format, FloatFormat)
+    if not isinstance(accumulator.format, FloatFormat):
+        return integer_sum(products, accumulator, n)
     repeated = accumulator.chunk is not None
     if isinstance(accumulator.order, Fused):
         return fused_sum(products, replace(accumulator, chunk=None, outer=None), n)
@@ -170,10 +186,14 @@ def chunk_terms(
     return Terms(sample, outcome.symmetric, *errors)
 
 
+def _significant_bits(form: NumberFormat) -> int:
+    return form.mantissa_bits if isinstance(form, FloatFormat) else form.width_bits
+
+
 def predicted(
     accumulator: Accumulator, products: Products, n: int, widths: tuple[int, ...]
 ) -> Outcome:
-    """Moments of the sum of ``n`` products; both formats must be of floating point.
+    """Moments of the sum of ``n`` products, the outer sum in floating point.
 
     ``widths``: of inner sums that will be asked for too, its own among them.
     """
@@ -181,10 +201,9 @@ def predicted(
     outcome = inner_sum(products, accumulator, chunk, widths)
     if accumulator.chunk is None:
         return outcome
-    inner_form, outer_form = accumulator.format, accumulator.outer_accumulator.format
-    assert isinstance(inner_form, FloatFormat)
+    outer_form = accumulator.outer_accumulator.format
     assert isinstance(outer_form, FloatFormat)
-    inner_bits, outer_bits = inner_form.mantissa_bits, outer_form.mantissa_bits
+    inner_bits, outer_bits = _significant_bits(accumulator.format), outer_form.mantissa_bits
     outer = Summation(outer_bits, rule_of(accumulator.outer_accumulator), outer_bits >= inner_bits)
     results = chunk_terms(outcome, products, accumulator, chunk)
     count = n / chunk
