@@ -123,7 +123,7 @@ def lattice_sum(
 
     ``table``: of the sample ``values`` of products, whose mean must not be negative.
     """
-    if rule.levels or width < 1 or n > _MOST_TERMS:
+    if rule.levels or not 2 <= 2**width <= _MOST_POINTS or n > _MOST_TERMS:
         return None
     grid = _grid(width, table, n)
     if grid.points.size > _MOST_POINTS:

@@ -89,34 +89,37 @@ def _moments(places: Floats, fields: Floats, half: bool, out: Floats) -> None:
 
 @jit
 def _walk(
-    places: Floats,
-    jumps: Jumps,
-    fields: Floats,
-    span: tuple[float, float],
-    lag: float,
-    reach: float,
-) -> Floats:
-    """Moments at time ``span[1]`` of ``fields`` at time ``span[0]``.
+    places: Floats, jumps: Jumps, fields: Floats, span: tuple[float, float], reach: float
+) -> None:
+    """Take ``fields`` from time ``span[0]`` to ``span[1]``.
 
-    ``reach``: deviations of a product, times a step's share of the sum's that it may drift. The
-    error's moments are those of a time ``lag`` later.
+    ``reach``: deviations of a product, times a step's share of the sum's that it may drift.
     """
-    moments = np.zeros(5)
-    time, until = span[0], span[1] + min(lag, 0.0)
+    time, until = span
     while time < until - 1e-9:
         step = 1.0 if time < _SINGLE_STEPS else _STEP * time
+        low, high, pace = 0, places.size, 0.0
         if reach < math.inf:
-            step = min(step, _pace(fields, jumps, reach) * max(time, 0.5) ** 0.5)
+            pace = _pace(fields, jumps, reach)
+            step = min(step, pace * max(time, 0.5) ** 0.5)
         left = until - time
         step = left if step >= left else min(step, 0.5 * left)
-        low, high = 0, places.size
         if reach < math.inf:
-            low, high = _window(fields[0], places, step, reach, _pace(fields, jumps, reach))
+            low, high = _window(fields[0], places, step, reach, pace)
         advance(fields[:, low:high], _part(jumps, low, high), step, True)
         time += step
+
+
+@jit
+def _ended(
+    places: Floats, jumps: Jumps, fields: Floats, span: tuple[float, float], lag: float,
+    reach: float,
+) -> Floats:  # fmt: skip
+    """The moments at ``span[1]``; of the error those of a time ``lag`` later."""
+    _walk(places, jumps, fields, (span[0], span[1] + min(lag, 0.0)), reach)
+    moments, later = np.zeros(5), np.zeros(5)
     _moments(places, fields, jumps.half, moments)
     if lag != 0.0 and span[0] < span[1]:
-        later = np.zeros(5)
         advance(fields, jumps, abs(lag), True)
         _moments(places, fields, jumps.half, later)
         early = slice(0, 2) if lag < 0.0 else slice(2, 5)
@@ -156,18 +159,16 @@ def walk(
     reach = min(spread + table.mean * n, _HELD * stagnation(table, mantissa_bits))
     pace = table.deviation / table.mean if table.mean else math.inf
     edges = cell_edges(table, mantissa_bits, reach, pace * table.deviation)
-    below = 0
-    if not table.symmetric:
-        behind = spread
-        if table.mean > 0.0:
-            behind = min(spread, (_BEHIND * pace + 4.0) * table.deviation)
-        below = min(int(np.searchsorted(edges, behind)), edges.size - 1)
+    behind = min(spread, (_BEHIND * pace + 4.0) * table.deviation)
+    below = min(int(np.searchsorted(edges, behind)), edges.size - 1)
+    if table.symmetric:
+        below = 0
     places, cells = coefficients(edges, below, mantissa_bits, table)
     jumps = jumps_between(places, cells, table.symmetric, True)
     start = min(start, n + min(lag, 0.0))
     fields = _from_zero(places, jumps, below, start)
     drift_step = _DRIFT_STEP * table.deviation if table.mean else math.inf
-    moments = _walk(places, jumps, fields, (start, float(n)), lag, drift_step)
+    moments = _ended(places, jumps, fields, (start, float(n)), lag, drift_step)
     moments[1] -= places[below] ** 2  # it began half a cell from zero, on both sides
     return moments
 
@@ -185,4 +186,4 @@ def walk_on(
     fields = _normal(edges, places, moments)
     jumps = jumps_between(places, cells, False, False)
     drift_step = _HOLDING * _DRIFT_STEP * table.deviation
-    return _walk(places, jumps, fields, (start, float(n)), lag, drift_step)
+    return _ended(places, jumps, fields, (start, float(n)), lag, drift_step)

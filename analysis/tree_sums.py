@@ -7,8 +7,10 @@ neighbour goes up as it is. Let x̂ and ŷ be two nodes with errors ε and δ, o
     Var(ε + δ + e)    = Var ε + Var δ + Var e + 2 ρ Cov(x̂, e) + 2 τ Cov(ŷ, e)
     Cov(s, ε + δ + e) = Cov(x̂, ε) + Cov(ŷ, δ) + Var e + (1 + ρ) Cov(x̂, e) + (1 + τ) Cov(ŷ, e)
 
-The moments of e are averages over pairs of ranks on a Kronecker lattice with the golden ratio, as
-:mod:`analysis.stratified` has them for products.
+That errors lean on values linearly is an approximation, at its worst under directed rounding by
+very few bits. The moments of e are averages over pairs of ranks on a Kronecker lattice with the
+golden ratio, as :mod:`analysis.stratified` has them for products. (A sample of values with their
+errors, paired by chance level after level, was tried instead: its bias is too noisy for long sums.)
 """
 
 from functools import lru_cache

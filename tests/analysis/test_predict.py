@@ -5,7 +5,6 @@ import pytest
 from analysis.distributions import Operand, Products, Shape, gaussian_products
 from analysis.formats import (
     Accumulator,
-    FixedFormat,
     Fused,
     Product,
     Rounding,
@@ -141,5 +140,3 @@ def test_wider_accumulators_err_less() -> None:
 def test_what_is_not_predicted_is_said() -> None:
     with pytest.raises(ValueError, match=r"n .* must be at least 1, got 0"):
         predict(sums(8), FP8, 0)
-    with pytest.raises(ValueError, match="floating point, got int16"):
-        predict(Accumulator(FixedFormat("int16", 16)), FP8, 8)
