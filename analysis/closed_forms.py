@@ -165,7 +165,7 @@ def parity_knee(law: NoiseLaw) -> Knee:
     return Knee(
         "noise parity",
         "NMSE at most the share f of what rounding operands to m_op bits makes",
-        "analysis.noise_laws; analysis.noise.operand_nmse",
+        "analysis.noise_laws",
         knee.longest.subs(budget),
         knee.bits.subs(budget),
     )

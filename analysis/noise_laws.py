@@ -32,8 +32,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import assert_never
+from typing import Any, assert_never
 
+import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
 from analysis.formats import Rounding
@@ -41,6 +43,8 @@ from analysis.formats import Rounding
 #: c: random noise of rounding to nearest, and κ: half an ulp of truncation over |x| 2^−m
 NEAREST_NOISE = 1 / (64 * sp.log(2))
 HALF_ULP = 1 / (4 * sp.log(2))
+#: c as a number
+SUM_NOISE = float(NEAREST_NOISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,15 @@ class NoiseLaw:
         """
         check_budget(budget)
         return math.log2(float(self.scaled(lengths)) / budget) / 2.0
+
+
+def operand_nmse(m_op: npt.ArrayLike) -> Any:
+    """NMSE of a dot product whose operands are both rounded to nearest at ``m_op`` fraction bits.
+
+    Each operand errs by ulp²/12 of log-uniform significands, 2c 4^−m of its power, and the two
+    errors are independent: 4c 4^−m.
+    """
+    return 4.0 * SUM_NOISE * np.exp2(-2.0 * np.asarray(m_op, dtype=np.float64))
 
 
 def check_budget(budget: float) -> None:

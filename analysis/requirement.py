@@ -20,7 +20,8 @@ from typing import Protocol
 
 from analysis.distributions import Operand, Products, Shape
 from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
-from analysis.noise import SUM_NOISE, SumError, predict
+from analysis.noise import SumError, predict
+from analysis.noise_laws import SUM_NOISE
 from analysis.operand_noise import operand_noise
 from analysis.retention import (
     CUTOFF,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.noise import operand_nmse
+from analysis.noise_laws import operand_nmse
 from analysis.requirement import Sought, Theorem
 from analysis.retention import log_variance_lost_chunked
 from dse.settings import Floor, Settings

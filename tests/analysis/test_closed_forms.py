@@ -32,8 +32,8 @@ from analysis.closed_forms import (
 )
 from analysis.distributions import Operand, Products, Shape
 from analysis.formats import Accumulator, Rounding, float_format
-from analysis.noise import accumulation_nmse, operand_nmse, predict
-from analysis.noise_laws import noise_law
+from analysis.noise import predict
+from analysis.noise_laws import noise_law, operand_nmse
 from analysis.quantization import quantize
 from analysis.retention import variance_retention_full_swamping
 
@@ -172,7 +172,7 @@ def test_the_tail_of_full_swamping_approaches_lemma_1() -> None:
 
 def test_noise_knees_meet_the_budget() -> None:
     n = at(noise_knee(noise_law(NEAREST)).longest, m=9)
-    assert float(accumulation_nmse(9, n, n)) == pytest.approx(1e-3, rel=1e-12)
+    assert noise_law(NEAREST).nmse(9, (n,)) == pytest.approx(1e-3, rel=1e-12)
     n = at(chunked_noise_knee(noise_law(NEAREST)).longest, m=7)
     chunks = n / 64
     law = noise_law(NEAREST).nmse(7, (64, chunks))
@@ -193,7 +193,7 @@ def test_the_chunked_knee_is_best_where_chunks_are_the_root() -> None:
 
 def test_parity_is_a_share_of_the_operands_noise() -> None:
     n = at(parity_knee(noise_law(NEAREST)).longest, m=7)
-    share = float(accumulation_nmse(7, n, n)) / float(operand_nmse(3))
+    share = noise_law(NEAREST).nmse(7, (n,)) / float(operand_nmse(3))
     assert share == pytest.approx(0.1, rel=1e-12)
     bits = parity_knee(noise_law(NEAREST)).bits
     plain = M_OP + sp.log(N / (4 * SHARE), 2) / 2

@@ -11,7 +11,7 @@ import sympy as sp
 
 from analysis.distributions import Operand, Products, Shape
 from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
-from analysis.noise import SUM_NOISE, accumulation_nmse, predict
+from analysis.noise import predict
 from analysis.noise_laws import NEAREST_NOISE, NoiseLaw, check_budget, noise_law
 from analysis.quantization import quantize
 from analysis.simulation import simulate
@@ -49,12 +49,6 @@ def test_equal_levels_are_the_best() -> None:
     best = law.scaled([16, 16, 16])
     for cut in [(8, 32, 16), (32, 8, 16), (4, 32, 32), (16, 8, 32), (64, 64, 1)]:
         assert law.scaled(cut) > best
-
-
-def test_the_constant_is_that_of_nearest_sums() -> None:
-    assert float(NEAREST_NOISE) == pytest.approx(SUM_NOISE, rel=1e-15)
-    law = noise_law(NEAREST)
-    assert law.nmse(9, (64, 16)) == pytest.approx(float(accumulation_nmse(9, 1024, 64)), rel=1e-14)
 
 
 def test_random_bits_lead_from_truncation_to_the_ideal() -> None:

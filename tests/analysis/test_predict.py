@@ -11,7 +11,8 @@ from analysis.formats import (
     Tree,
     float_format,
 )
-from analysis.noise import SumError, accumulation_nmse, predict, predict_each
+from analysis.noise import SumError, predict, predict_each
+from analysis.noise_laws import noise_law
 from analysis.simulation import simulate
 
 WIDE = Accumulator(float_format(8, 23))
@@ -71,7 +72,7 @@ def test_prediction_agrees_with_simulation(name: str) -> None:
 def test_small_errors_obey_the_first_order_law() -> None:
     # which takes significands as log-uniform: of a normal sum, E[ulp²]/E[s²] is within 6 % of that
     for n in (1000, 4000, 16000):
-        expected = float(accumulation_nmse(14, n, n))
+        expected = noise_law(NEAREST).nmse(14, (n,))
         assert predict(sums(14), GAUSSIAN, n).nmse == pytest.approx(expected, rel=0.08)
         by_chance = predict(sums(14, BY_CHANCE), GAUSSIAN, n).nmse
         assert by_chance == pytest.approx(2.0 * expected, rel=0.08)

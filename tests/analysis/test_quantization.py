@@ -139,7 +139,7 @@ def float_formats(draw: st.DrawFn) -> FloatFormat:
         draw(st.integers(0, 48)),
         draw(st.none() | st.integers(23 if exponent_bits == 10 else -10, 140)),  # below 2^1001
         top,
-        draw(st.booleans()),
+        draw(st.sampled_from(LowestCodes)),
         draw(st.sampled_from([Overflow.SATURATE, INFINITY] if special else [Overflow.SATURATE])),
     )
 

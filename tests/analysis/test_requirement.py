@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analysis.distributions import Operand, Products, Shape, gaussian_products
 from analysis.formats import Rounding, float_format
-from analysis.noise import operand_nmse
+from analysis.noise_laws import operand_nmse
 from analysis.operand_noise import operand_noise
 from analysis.quantization import quantize
 from analysis.requirement import (

@@ -277,7 +277,7 @@ def float_formats(draw: st.DrawFn) -> FloatFormat:
     overflows = [Overflow.SATURATE] + [INFINITY] * (top is TopCodes.SPECIAL)
     return FloatFormat(
         *("drawn", exponent_bits, mantissa_bits, draw(st.none() | st.integers(23, 511)), top),
-        *(draw(st.booleans()), draw(st.sampled_from(overflows))),
+        *(draw(st.sampled_from(LowestCodes)), draw(st.sampled_from(overflows))),
     )
 
 
