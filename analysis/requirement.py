@@ -14,9 +14,8 @@ does not average out over a batch, a layer or many steps.
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from analysis.distributions import Operand, Products, Shape
 from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
@@ -116,22 +115,9 @@ def gaussian_operands(m_p: int, density: float = 1.0) -> Products:
     return Products(Operand(Shape.GAUSSIAN, wide, density=density), Operand(Shape.GAUSSIAN, narrow))
 
 
-class Criterion(Hashable, Protocol):
-    """When a width is enough."""
-
-    @property
-    def label(self) -> str:
-        """The test, in a few characters."""
-
-    @property
-    def most_bits(self) -> int:
-        """The widest accumulator that it can judge."""
-
-    def guess(self, of: Sought) -> int:
-        """Where to begin: at the least width, or near it."""
-
-    def accepts(self, m_acc: int, of: Sought) -> bool:
-        """Whether ``m_acc`` mantissa bits are enough."""
+def _check_limit(name: str, limit: float) -> None:
+    if not 0.0 < limit < math.inf:
+        raise ValueError(f"{name} must be a positive number, got {limit}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,55 +131,8 @@ class Theorem:
 
     @property
     def label(self) -> str:
-        """The test on v(n)."""
+        """The test, in a few characters."""
         return f"v < {self.cutoff:g}"
-
-    @property
-    def most_bits(self) -> int:
-        """As wide as the formula goes."""
-        return MAX_BITS
-
-    def guess(self, _of: Sought) -> int:
-        """One bit: ln v does not fall everywhere, and the first width that is accepted counts."""
-        return 1
-
-    def accepts(self, m_acc: int, of: Sought) -> bool:
-        """Whether ln v < ln cutoff."""
-        stage = of.n if of.chunk is None else of.chunk
-        lost = log_variance_lost_chunked(m_acc, of.m_p, of.n, stage, density=of.density)
-        return bool(lost < math.log(self.cutoff))
-
-
-#: as published
-PUBLISHED = Theorem()
-
-
-def _check_limit(name: str, limit: float) -> None:
-    if not 0.0 < limit < math.inf:
-        raise ValueError(f"{name} must be a positive number, got {limit}")
-
-
-class NoiseCriterion(Criterion, Protocol):
-    """One that limits NMSE and bias."""
-
-    @property
-    def bias(self) -> float:
-        """Most |bias|, in standard deviations of the exact sum."""
-
-    def allowed(self, of: Summed) -> float:
-        """Most NMSE."""
-
-
-def within(error: SumError, criterion: NoiseCriterion, of: Summed) -> bool:
-    """Whether the error of a sum is within both limits."""
-    return error.nmse <= criterion.allowed(of) and abs(error.bias) <= criterion.bias
-
-
-def _guess(of: Sought, criterion: NoiseCriterion) -> int:
-    """m of c n 4^−m = the allowed NMSE, for the plain sum or for its chunks."""
-    inner = of.n if of.chunk is None else min(of.n, of.chunk)
-    noise = SUM_NOISE * (inner + of.n / inner)
-    return round(0.5 * math.log2(noise / criterion.allowed(of.summed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,24 +148,11 @@ class NoiseBudget:
 
     @property
     def label(self) -> str:
-        """The test on the NMSE."""
+        """The test on the NMSE, in a few characters."""
         return f"NMSE ≤ {self.nmse:g}"
 
-    @property
-    def most_bits(self) -> int:
-        """As wide as noise is predicted."""
-        return _MOST_BITS
-
-    def guess(self, of: Sought) -> int:
-        """To first order."""
-        return _guess(of, self)
-
-    def accepts(self, m_acc: int, of: Sought) -> bool:
-        """Whether the predicted error is within both limits."""
-        return within(of.error(m_acc), self, of.summed)
-
     def allowed(self, _of: Summed) -> float:
-        """The budget."""
+        """Most NMSE."""
         return self.nmse
 
 
@@ -243,25 +169,24 @@ class NoiseParity:
 
     @property
     def label(self) -> str:
-        """The test on the NMSE, in that of the operands."""
+        """The test on the NMSE, in a few characters."""
         return f"parity {self.fraction:g}"
 
-    @property
-    def most_bits(self) -> int:
-        """As wide as noise is predicted."""
-        return _MOST_BITS
-
-    def guess(self, of: Sought) -> int:
-        """To first order."""
-        return _guess(of, self)
-
-    def accepts(self, m_acc: int, of: Sought) -> bool:
-        """Whether the predicted error is within both limits."""
-        return within(of.error(m_acc), self, of.summed)
-
     def allowed(self, of: Summed) -> float:
-        """That fraction of what rounding the operands does."""
+        """Most NMSE."""
         return self.fraction * of.operand_nmse
+
+
+NoiseCriterion = NoiseBudget | NoiseParity
+#: when a width is enough
+Criterion = Theorem | NoiseCriterion
+#: as published
+PUBLISHED = Theorem()
+
+
+def within(error: SumError, criterion: NoiseCriterion, of: Summed) -> bool:
+    """Whether the error of a sum is within both limits."""
+    return error.nmse <= criterion.allowed(of) and abs(error.bias) <= criterion.bias
 
 
 def min_accumulator_bits(
@@ -291,20 +216,42 @@ def min_accumulator_bits(
 
 
 def least_bits(of: Sought, criterion: Criterion) -> int:
-    """The least width that is accepted, next to the criterion's guess.
+    """The least width that ``criterion`` accepts.
 
     Raises:
-        ValueError: none is.
+        ValueError: it accepts none.
     """
-    most = criterion.most_bits
-    m_acc = min(max(criterion.guess(of), 1), most)
-    if criterion.accepts(m_acc, of):
-        while m_acc > 1 and criterion.accepts(m_acc - 1, of):
-            m_acc -= 1
+    if isinstance(criterion, Theorem):
+        widths, most = _by_theorem(of, criterion), MAX_BITS
+    else:
+        widths, most = _by_noise(of, criterion), _MOST_BITS
+    for m_acc in widths:
         return m_acc
-    for wider in range(m_acc + 1, most + 1):
-        if criterion.accepts(wider, of):
-            return wider
-    raise ValueError(
-        f"n = {of.n}: no accumulator of up to {most} mantissa bits meets {criterion.label}"
-    )
+    raise ValueError(f"n = {of.n}: no width up to {most} bits meets {criterion.label}")
+
+
+def _by_theorem(of: Sought, criterion: Theorem) -> Iterator[int]:
+    """Accepted widths from below: ln v does not fall everywhere, and the first one counts."""
+    stage = of.n if of.chunk is None else of.chunk
+    for m_acc in range(1, MAX_BITS + 1):
+        lost = log_variance_lost_chunked(m_acc, of.m_p, of.n, stage, density=of.density)
+        if lost < math.log(criterion.cutoff):
+            yield m_acc
+
+
+def _by_noise(of: Sought, criterion: NoiseCriterion) -> Iterator[int]:
+    """Accepted widths from the first that has no other below it, next to that of first order.
+
+    Only there: what narrower ones do to a sum that they lose is not predicted.
+    """
+
+    def accepts(m_acc: int) -> bool:
+        return within(of.error(m_acc), criterion, of.summed)
+
+    inner = of.n if of.chunk is None else min(of.n, of.chunk)
+    noise = SUM_NOISE * (inner + of.n / inner)
+    guess = round(0.5 * math.log2(noise / criterion.allowed(of.summed)))
+    m_acc = min(max(guess, 1), _MOST_BITS)
+    while m_acc > 1 and accepts(m_acc) and accepts(m_acc - 1):
+        m_acc -= 1
+    yield from filter(accepts, range(m_acc, _MOST_BITS + 1))
