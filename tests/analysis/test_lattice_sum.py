@@ -140,6 +140,14 @@ def test_a_sum_that_stagnates_agrees_with_the_chain() -> None:
     assert found[2] == pytest.approx(expected[2], rel=0.05)
 
 
+def test_what_a_sum_brings_along_is_kept_where_nothing_is_rounded() -> None:
+    table = table_of(gaussian(0.5), Rule(Rounding.STOCHASTIC, 0))
+    before = np.array([200.0, 400.0, 3.0, 9.0, -20.0])
+    after = walk_on(table, 40, before, 400.0, 500.0, 0.0)
+    assert after[:2] == pytest.approx([200.0 + 100 * 0.5, 400.0 + 100.0], rel=0.01)
+    assert after[2:] == pytest.approx(before[2:], rel=0.01)
+
+
 def test_only_what_is_coarse_and_small_is_done_on_the_lattice() -> None:
     values = gaussian(0.5)
     table = table_of(values, NEAREST)
