@@ -108,7 +108,7 @@ def _normal(outcome: Outcome, mantissa_bits: int, grids: Floats | None) -> Float
     return np.asarray(np.ldexp(np.rint(np.ldexp(raw, -grid)), grid))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def chunk_increments(terms: Terms, inner_bits: int, level: Summation, n: float) -> Increments:
     """What one chunk's result adds to the outer sum of up to ``n`` of them."""
     deviation, mean = float(terms.values.std()), abs(float(terms.values.mean()))
