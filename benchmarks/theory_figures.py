@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from plotly.offline import get_plotlyjs
 
 from analysis.chunking import ByNoiseLaw, ByPrediction, ByTheorem, Requirement, chunk_curve
-from analysis.closed_forms import LEVELS, LIMIT, Knee, M, N, theorem_knee
+from analysis.closed_forms import LEVELS, LIMIT, M, N, theorem_knee
 from analysis.distributions import Operand, Products, Shape, gaussian_products
 from analysis.equations import equations
 from analysis.formats import Accumulator, Rounding, float_format
@@ -32,9 +32,10 @@ from analysis.requirement import (
     NoiseBudget,
     NoiseParity,
     Sought,
+    Theorem,
     least_bits,
 )
-from analysis.retention import CUTOFF, variance_retention
+from analysis.retention import variance_retention
 from analysis.simulation import simulate_each
 from benchmarks.timing import console
 from reports.figures.noise_accuracy import Comparison, noise_accuracy_data, noise_accuracy_figure
@@ -134,27 +135,25 @@ def chunk_panels(n: int = 65536) -> tuple[Panel]:
     return (Panel(Axis(title, Scale.LOG), Axis("least m_acc"), tuple(series)),)
 
 
-def _by_theorem(n: int, chunk: int | None) -> float:
-    """In closed form; of chunks, the stage that needs more."""
-    knee: Knee = theorem_knee()
-    lengths = (n,) if chunk is None or n <= chunk else (chunk, n // chunk)
-    bits = knee.bits.subs({LIMIT: CUTOFF, LEVELS: 1})
-    return max(float(bits.subs(N, length)) for length in lengths)
+def _levels(of: Sought) -> tuple[float, ...]:
+    if of.chunk is None or of.n <= of.chunk:
+        return (of.n,)
+    return of.chunk, of.n / of.chunk
 
 
-def _first_order(criterion: Criterion, of: Sought) -> float:
-    if not isinstance(criterion, NoiseBudget | NoiseParity):
-        return _by_theorem(of.n, of.chunk)
-    plain = of.chunk is None or of.n <= of.chunk
-    lengths = (of.n,) if plain or of.chunk is None else (of.chunk, of.n / of.chunk)
-    return noise_law(of.rounding).bits(criterion.allowed(of.summed), lengths)
+def _closed_form(criterion: Criterion, of: Sought) -> float:
+    """Bits of the whole sum or, by the theorem, of the level that needs more."""
+    if isinstance(criterion, Theorem):
+        bits = theorem_knee().bits.subs({LIMIT: criterion.cutoff, LEVELS: 1})
+        return max(float(bits.subs(N, length)) for length in _levels(of))
+    return noise_law(of.rounding).bits(criterion.allowed(of.summed), _levels(of))
 
 
 def _widths(chunk: int | None, lengths: Sequence[int]) -> Iterator[Series]:
     for colour, criterion in enumerate(CRITERIA):
         sought = [Sought(n, M_P, chunk) for n in lengths]
         whole = tuple(least_bits(of, criterion) for of in sought)
-        real = tuple(max(1.0, _first_order(criterion, of)) for of in sought)
+        real = tuple(max(1.0, _closed_form(criterion, of)) for of in sought)
         yield Series(criterion.label, Mark.POINTS, colour, tuple(lengths), whole)
         yield Series(f"{criterion.label}, closed form", Mark.DASHED, colour, tuple(lengths), real)
 
