@@ -164,7 +164,7 @@ def walk(
     if table.symmetric:
         below = 0
     places, cells = coefficients(edges, below, mantissa_bits, table)
-    jumps = jumps_between(places, cells, table.symmetric, True)
+    jumps = jumps_between(places, cells, table.symmetric)
     start = min(start, n + min(lag, 0.0))
     fields = _from_zero(places, jumps, below, start)
     drift_step = _DRIFT_STEP * table.deviation if table.mean else math.inf
@@ -180,10 +180,12 @@ def walk_on(
     mean, deviation = float(moments[0]), math.sqrt(moments[1])
     spread = _REACH * max(deviation, table.deviation * math.sqrt(n))
     reach = min(mean + table.mean * (n - start) + spread, _HELD * stagnation(table, mantissa_bits))
-    edges = cell_edges(table, mantissa_bits, reach, deviation / _RESOLVED)
+    pace = table.deviation / table.mean
+    widest = min(deviation / _RESOLVED, pace * table.deviation)
+    edges = cell_edges(table, mantissa_bits, reach, widest)
     edges = edges[max(0, int(np.searchsorted(edges, mean - _REACH * deviation)) - 1) :]
     places, cells = coefficients(edges, 0, mantissa_bits, table)
     fields = _normal(edges, places, moments)
-    jumps = jumps_between(places, cells, False, False)
+    jumps = jumps_between(places, cells, False)
     drift_step = _HOLDING * _DRIFT_STEP * table.deviation
     return _ended(places, jumps, fields, (start, float(n)), lag, drift_step)

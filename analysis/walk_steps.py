@@ -31,20 +31,15 @@ class Jumps(NamedTuple):
 
 
 @jit
-def jumps_between(places: Floats, cells: Floats, half: bool, positive: bool) -> Jumps:
-    """Rates that keep the mean of the move at every cell, and its variance.
-
-    ``positive``: the variance is increased where a rate would be negative, which no density minds
-    that varies little from cell to cell.
-    """
+def jumps_between(places: Floats, cells: Floats, half: bool) -> Jumps:
+    """Rates that keep the mean and variance of the move at every cell, and are positive."""
     count = places.size
     up, down, error_up = np.zeros(count), np.zeros(count), np.zeros(count)
     for i in range(count):
         above = places[i + 1] - places[i] if i < count - 1 else places[i] - places[i - 1]
         below = places[i] - places[i - 1] if i else (2.0 * places[0] if half else above)
         move, spread = cells[i, MOVE], cells[i, SPREAD]
-        if positive:
-            spread = max(spread, -move * below if move < 0.0 else move * above)
+        spread = max(spread, -move * below if move < 0.0 else move * above)
         if i < count - 1:
             up[i] = (spread + move * below) / (above * (above + below))
         if i or half:
