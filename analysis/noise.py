@@ -43,10 +43,11 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
     it. Where n is no multiple of the chunk, n/chunk chunks are counted. The first call for a
     distribution of products and a rounding tabulates its increments, for any width and length.
 
-    Made for NMSE below ½ and sums of dozens of terms; above, it tells that the sum is lost, not how
-    far. In 3,315 simulated cases (:mod:`benchmarks.noise_accuracy`) the NMSE is within 10 % in
-    97.8 %, and within 25 % in all but six: products with a mean, rounded to nearest by 4 or 5 bits
-    in chunks, whose small bias is underestimated by 13 to 28 % and adds up over 128 chunks or more.
+    Made for NMSE below ½; above, it tells that the sum is lost, not how far. In 3,431 simulated
+    cases of :mod:`benchmarks.noise_study`, with products that were not used in making it, the NMSE
+    is within 10 % in 97.2 %, within 25 % in all, and the least width that keeps an NMSE is the same
+    in 98.9 %, else one bit off. The first chunk of a width, rounding and length is added up on a
+    sample of paths, which takes milliseconds; more of the same are free.
 
     Raises:
         ValueError: n below 1; sums in fixed point or in blocks whose products are rounded, that are
