@@ -96,7 +96,8 @@ class SumCase:
                     f"remedies: accumulators must be of floating point, got {form.name}"
                 )
         if not isinstance(self.accumulator.order, Sequential):
-            raise ValueError(f"remedies: sums must be sequential, got {self.accumulator.order}")
+            kind = type(self.accumulator.order).__name__
+            raise ValueError(f"remedies: sums must be sequential, got {kind}")
 
     @property
     def form(self) -> FloatFormat:

@@ -77,6 +77,11 @@ def operand_pairs(products: Products) -> tuple[Floats, Floats]:
         first, second = _places(products)
         a = _values(products.a, products, first)
         b = np.ones_like(a) if products.b is None else _values(products.b, products, second)
+    if not (a * b).any() or np.ptp(a * b) == 0.0:
+        raise ValueError(
+            f"products: theory needs some that differ, got {a.size} equal ones at density"
+            f" {products.a.density:g}"
+        )
     return _mirrored(products, a, b)
 
 

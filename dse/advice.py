@@ -80,9 +80,9 @@ def _requirement(n: int, question: Question) -> Requirement:
     if question.criterion is CriterionName.ALL:
         raise ValueError("criterion must be one: theorem, nmse or parity, got all")
     if question.criterion is CriterionName.THEOREM:
-        return ByTheorem(question.m_p, question.cutoff)
+        return ByTheorem(question.product_bits, question.cutoff)
     summed = Summed(question.summed(single(n)).products, n)
-    accumulator = Sought(n, question.m_p, rounding=question.rounding).accumulator(1)
+    accumulator = Sought(n, question.product_bits, rounding=question.rounding).accumulator(1)
     return ByPrediction(accumulator, summed.products, question.noise_criterion.allowed(summed))
 
 
@@ -103,7 +103,7 @@ class RemedyRow(BaseModel):
     nmse: float
     bias: float
     retention: float
-    additions: float  #: per product, beyond those of the sum as it is
+    additions_per_product: float  #: beyond those of the sum as it is
     why: str
 
 
@@ -117,7 +117,9 @@ def remedy_rows(one: Sum) -> list[RemedyRow]:
     m_p = product_bits(one.products)
     found = remedies(SumCase(one.accumulator, one.products, one.fields.n, m_p))
     return [
-        RemedyRow(remedy=row.remedy, **asdict(row.error), additions=row.additions, why=row.why)
+        RemedyRow(
+            remedy=row.remedy, **asdict(row.error), additions_per_product=row.additions, why=row.why
+        )
         for row in found
     ]
 

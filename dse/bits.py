@@ -28,7 +28,7 @@ from analysis.retention import (
     log_variance_lost_chunked,
     variance_retention_chunked,
 )
-from dse.products import default_products, parse_products
+from dse.products import parse_products, product_bits
 from models.networks.gemm import Gemm, Role
 from models.networks.network import Network
 from models.products import GemmProducts, products_by_gemm
@@ -36,6 +36,8 @@ from models.requirements import Asked, GemmRequirement, requirements
 from models.statistics import load_statistics
 from models.verdicts import GemmVerdict, verdicts
 
+#: of FP8 (1,5,2) operands
+USUAL_BITS = 5
 #: what the one-line case calls its GEMM
 SINGLE = "sum"
 
@@ -54,7 +56,7 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    m_p: int = 5
+    m_p: int | None = None  #: None: that of the products, which are of 5 bits if not said either
     chunk: int = 64
     density: float = 1.0
     criterion: CriterionName | None = None  #: None: the theorem's; of a given accumulator: parity
@@ -69,7 +71,7 @@ class Question(BaseModel):
 
     @model_validator(mode="after")
     def _is_of_a_sum(self) -> Self:
-        check_sum(1, self.m_p, self.chunk, self.density)
+        check_sum(1, self.product_bits, self.chunk, self.density)
         theorem = self.criterion in (CriterionName.THEOREM, CriterionName.ALL)
         if self.accumulator is not None and theorem:
             raise ValueError(
@@ -77,6 +79,20 @@ class Question(BaseModel):
                 f" only widths, got {self.criterion}"
             )
         return self
+
+    @property
+    def product_bits(self) -> int:
+        """Mantissa bits of a product, as the theorem counts them."""
+        if self.m_p is not None:
+            return self.m_p
+        if self.products is None:
+            return USUAL_BITS
+        return product_bits(_parsed(self.products, self.mean, self.density).products)
+
+    @property
+    def summed_text(self) -> str:
+        """What is summed, as one writes it."""
+        return self.products or self._usual
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -99,14 +115,14 @@ class Question(BaseModel):
 
     def summed(self, gemm: Gemm) -> GemmProducts:
         """What a GEMM sums: to the noise, structural zeros are zeros."""
-        text, density = self.products or self._usual, self.density * gemm.share
-        return GemmProducts(_parsed(text, self.mean, density).products, self.density)
+        products = _parsed(self.summed_text, self.mean, self.density * gemm.share).products
+        return GemmProducts(products, self.density)
 
     @property
     def _usual(self) -> str:
-        if self.accumulator is not None:
-            return default_products(self.accumulator, None)
-        return "*".join(form.name for form in operand_formats(self.m_p))
+        own = None if self.accumulator is None else operands_of(self.accumulator)
+        names = [form.name for form in operand_formats(self.m_p or USUAL_BITS)]
+        return "*".join(names if own is None else (own, own))
 
 
 #: of files, too: a command reads one once
@@ -137,7 +153,7 @@ def _formats(question: Question) -> tuple[FloatFormat, FloatFormat]:
     name = question.accumulator
     named = None if name is None else operands_of(name)
     if named is None:
-        return operand_formats(question.m_p)
+        return operand_formats(question.product_bits)
     form = named_format(named)
     if not isinstance(form, FloatFormat):
         raise ValueError(f"statistics: operands of {name} must be of floating point, got {named}")
@@ -169,7 +185,7 @@ def answers(
     gemms: Sequence[Gemm], question: Question, products_of: ProductsOf
 ) -> list[GemmRequirement]:
     """Least widths of every GEMM, criterion by criterion."""
-    fixed = (question.m_p, question.chunk, question.density)
+    fixed = (question.product_bits, question.chunk, question.density)
     return [
         found
         for criterion in question.criteria
@@ -193,7 +209,7 @@ def details(asked: Sequence[GemmRequirement], question: Question) -> tuple[Width
     most = max(one.plain_bits for one in asked) + 1
     n, chunk = asked[0].n, asked[0].chunk
     fixed = (question.density, question.rounding, question.summed(single(n)).products)
-    plain, chunked = (Sought(n, question.m_p, stage, *fixed) for stage in (n, chunk))
+    plain, chunked = (Sought(n, question.product_bits, stage, *fixed) for stage in (n, chunk))
     return tuple(
         WidthDetail(
             m_acc=m_acc,

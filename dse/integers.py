@@ -24,6 +24,8 @@ from analysis.integer_bounds import (
 from dse.products import Integers64, load_integers
 from models.files import shown
 
+#: what is drawn (:func:`_operand`)
+_BY_CHANCE = "Gaussians of mean 0 (unsigned: magnitudes), largest at 4 deviations"
 _A2Q, _AXE = "A2Q, arXiv 2308.13504", "AXE, arXiv 2409.17092"
 
 
@@ -60,11 +62,7 @@ def integer_rows(
         return [*_by_type(x, w, n, tile), *_by_chance(x, w, n, failure)]
     rows = load_integers(weights)
     length = rows.shape[-1]
-    return [
-        *_by_type(x, w, length, None),
-        *_by_weights(x, rows, tile),
-        *_by_chance(x, w, length, failure),
-    ]
+    return [*_by_type(x, w, length, None), *_by_weights(x, rows, tile)]
 
 
 def _integers(text: str) -> Integers | None:
@@ -95,7 +93,7 @@ def _by_chance(x: Integers, w: Integers, n: int, failure: float) -> Iterator[Wid
     products = Products(_operand(x), _operand(w))
     for overflow, when in ((Overflow.SATURATE, "any partial"), (Overflow.WRAP, "the final")):
         width = statistical_width(products, n, overflow, failure)
-        yield _row(f"{overflow}: {when} sum overflows with {failure:g}", width, "Gaussian operands")
+        yield _row(f"{overflow}: {when} sum overflows with {failure:g}", width, _BY_CHANCE)
 
 
 def _operand(integers: Integers) -> Operand:

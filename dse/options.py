@@ -46,7 +46,10 @@ Lengths = Annotated[list[int], typer.Option("--n", help="products of a sum; may 
 MantissaBits = Annotated[
     list[int] | None, typer.Option("--m-acc", help="of the accumulator; may be repeated")
 ]
-ExponentBits = Annotated[int, typer.Option("--e-acc", help="of the accumulator")]
+ExponentBits = Annotated[
+    int,
+    typer.Option("--e-acc", help="of the accumulator; products are scaled into its range"),
+]
 Roundings = Annotated[
     list[Rounding] | None,
     typer.Option(
@@ -67,6 +70,14 @@ CriterionOption = Annotated[
         " accumulator: parity)"
     ),
 ]
+ProductMantissa = Annotated[
+    int | None,
+    typer.Option(
+        "--m-p",
+        help="mantissa bits of a product of two Gaussian operands (default: those of --products,"
+        " else 5, of FP8 (1,5,2))",
+    ),
+]
 NmseBudget = Annotated[float, typer.Option("--nmse", help="noise that criterion nmse allows")]
 Parity = Annotated[
     float, typer.Option(help="share of the operands' noise that criterion parity allows")
@@ -83,7 +94,8 @@ OneRounding = Annotated[
 OneProducts = Annotated[
     str | None,
     typer.Option(
-        "--products", help="what is summed, for the noise (default: Gaussians of --m-p bits)"
+        "--products",
+        help="what is summed, for the noise (default: two Gaussians, of --m-p bits as products)",
     ),
 ]
 OneAccumulator = Annotated[
@@ -96,7 +108,10 @@ Chunks = Annotated[
 ]
 ProductBits = Annotated[
     int | None,
-    typer.Option("--m-p", help="mantissa bits that products are rounded to (default: exact)"),
+    typer.Option(
+        "--m-p",
+        help="mantissa bits that products, or Gaussian terms, are rounded to (default: exact)",
+    ),
 ]
 OuterBits = Annotated[
     int | None, typer.Option(help="mantissa bits of the sum of chunk sums (default: m_acc)")
@@ -111,7 +126,8 @@ ProductsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--products",
-        help="A*B or A, where each is a distribution (gaussian, laplace, uniform, half-normal,"
+        help="A*B or A, where each is a distribution (gaussian, laplace, uniform, half-normal: with"
+        " --density 0.5 what a ReLU leaves,"
         " FILE.npy), a format, or distribution:format; may be repeated (default: Gaussians, of"
         " --m-p bits, in the format of the named accumulator's operands, or fp8_e5m2*fp8_e5m2)",
     ),

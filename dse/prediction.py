@@ -69,14 +69,16 @@ class Error(BaseModel):
     bias: float
 
 
-def predicted_cases(file: Path) -> list[Error]:
+def predicted_cases(file: Path, advance: Advance) -> list[Error]:
     """The errors of the sums in a JSON file: a list of objects with the fields of a grid.
 
     Raises:
         ValueError: one line with the file, the place in it, the rule and the value.
     """
-    found = []
-    for number, case in enumerate(read_model(file, _Cases).root):
+    found: list[Error] = []
+    cases = read_model(file, _Cases).root
+    for number, case in enumerate(cases):
+        advance(number, len(cases))
         try:
             found.append(Error(**asdict(_predicted(single_sum(case)))))
         except ValueError as error:

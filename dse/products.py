@@ -170,7 +170,7 @@ def load_integers(path: Path) -> Integers64:
         ValueError: the file cannot be read as an array of whole numbers.
     """
     values = _numbers(path)
-    if values.dtype.kind not in "iu" or values.ndim < 2:
+    if values.dtype.kind not in "iu" or values.ndim < 2 or not values.size:
         raise ValueError(
             f"{path}: weights must be whole numbers of shape (out, ...), got {values.dtype} of"
             f" shape {values.shape}"
@@ -180,7 +180,7 @@ def load_integers(path: Path) -> Integers64:
 
 def _numbers(path: Path) -> npt.NDArray[Any]:
     if not path.is_file():
-        raise ValueError(f"{path}: is not a regular file")
+        raise ValueError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}")
     try:  # mapped, so that no header makes NumPy reserve memory that the file does not fill
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:

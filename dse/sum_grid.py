@@ -20,6 +20,10 @@ _PRODUCT_EXPONENT_BITS = 10
 _DESCRIBED = ("m_acc", "m_p", "rounding", "random_bits", "chunk", "m_outer", "e_acc")
 
 
+#: JSON's numbers, and no texts or truth values that look like them
+Whole = Annotated[int, Field(strict=True)]
+
+
 def _several(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
@@ -33,19 +37,19 @@ class SumGrid(BaseModel):
     mean: float = 0.0  #: of the first operand, in its standard deviations
     density: float = 1.0
     n: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=2**32)], ...],
+        tuple[Annotated[Whole, Field(ge=1, le=2**32)], ...],
         BeforeValidator(_several),
         Field(min_length=1),
     ]
     #: of the catalogue, instead of the next seven fields
     accumulator: Annotated[tuple[str, ...], BeforeValidator(_several)] = ()
-    e_acc: int = 6
-    m_acc: Annotated[tuple[int, ...], BeforeValidator(_several)] = ()
-    m_p: Annotated[int | None, Field(ge=1, le=23)] = None  #: None: products are exact
+    e_acc: Whole = 6
+    m_acc: Annotated[tuple[Whole, ...], BeforeValidator(_several)] = ()
+    m_p: Annotated[Whole | None, Field(ge=1, le=23)] = None  #: None: products are exact
     rounding: Annotated[tuple[Rounding, ...], BeforeValidator(_several)] = (Rounding.NEAREST_EVEN,)
-    random_bits: int | None = None  #: of stochastic rounding; None: as good as ideal
-    chunk: Annotated[tuple[int | None, ...], BeforeValidator(_several)] = (None,)
-    m_outer: int | None = None  #: mantissa bits of the sum of chunk sums; None: m_acc
+    random_bits: Whole | None = None  #: of stochastic rounding; None: as good as ideal
+    chunk: Annotated[tuple[Whole | None, ...], BeforeValidator(_several)] = (None,)
+    m_outer: Whole | None = None  #: mantissa bits of the sum of chunk sums; None: m_acc
 
     @model_validator(mode="after")
     def _says_each_thing_once(self) -> Self:
@@ -95,8 +99,14 @@ def options_of(options: Mapping[str, Any], model: type[BaseModel]) -> dict[str, 
     """The options of a command that are fields of ``model`` and were given."""
     fields = {k: v for k, v in options.items() if k in model.model_fields and v is not None}
     if isinstance(options.get("chunk"), list):
-        fields["chunk"] = [None if text == "none" else text for text in options["chunk"]]
+        fields["chunk"] = [_chunk(text) for text in options["chunk"]]
     return fields
+
+
+def _chunk(text: str) -> int | str | None:
+    if text == "none":
+        return None
+    return int(text) if text.isdecimal() else text
 
 
 def sums_of(grid: SumGrid) -> list[Sum]:

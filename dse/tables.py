@@ -41,13 +41,18 @@ def single_line(asked: GemmRequirement, density: float) -> str:
     )
 
 
-def single_table(rows: Sequence[WidthDetail]) -> Table:
+def noise_line(summed: str, rounding: Rounding) -> str:
+    """What noise is predicted of; the theorem knows neither."""
+    return f"Noise is of {escape(summed)}, rounded {rounding}; the theorem knows neither."
+
+
+def single_table(rows: Sequence[WidthDetail], chunk: int) -> Table:
     """Theorem and noise around the least widths of one sum; bias where there is any."""
     forms = {"VRR": ("retention", ".6g"), "ln v": ("log_lost", ".4g"), "NMSE": ("nmse", ".3g")}
     if any(row.bias or row.chunked_bias for row in rows):
         forms["bias"] = ("bias", ".3g")
     table = Table(box=SIMPLE_HEAD)
-    for title in ("m_acc", *forms, "chunks:", *forms):
+    for title in ("m_acc", *forms, f"chunk {chunk:,}:", *forms):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         plain, chunked = (
@@ -163,7 +168,7 @@ def networks_table(networks: Iterable[Network]) -> Table:
 
 
 def rows_table(rows: Sequence[BaseModel]) -> Table:
-    """Any records, a column for each field."""
+    """Any records of one kind, at least one, a column for each field."""
     table = Table(box=SIMPLE_HEAD)
     for name, field in type(rows[0]).model_fields.items():
         right = field.annotation in (int, float)

@@ -32,12 +32,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write the file whole or leave the old one as it was; its folder is created.
 
     The content goes to a new name in the same folder, is synced, and takes the place of the file.
+    A link stays, and what it points to is written.
 
     Raises:
-        OSError: the folder or the file cannot be written.
+        OSError: the folder or the file cannot be written, or stands for a device or a pipe.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    path = path.resolve()
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid4().hex}.tmp")

@@ -33,19 +33,24 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for heading, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=heading)(command)
+#: commands that leave work behind to go on from
+RESUMED = {"run", "search", "probe", "simulate"}
 #: what typer makes of Ctrl-C: 128 + SIGINT, as shells do
 _INTERRUPTED = 130
 
 
 def main() -> None:
     """Run a command; bad input is one line and exit code 2."""
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever called
+        sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no dash gets a mark
     try:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:
-            errors.print("partialsum: stopped; the same command goes on from here")
+            goes_on = "; the same command goes on from here" * (set(sys.argv[1:2]) <= RESUMED)
+            errors.print(f"partialsum: stopped{goes_on}")
         sys.exit(code)
     except typer.TyperException as error:
         _fail(f"{error.format_message()} In: partialsum {shlex.join(sys.argv[1:])}")

@@ -1,6 +1,7 @@
 """Commands that say what may be done about a sum."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from analysis.overflow import RangeLimits
 from dse.advice import bound_rows, cut_rows, range_rows, remedy_rows
-from dse.bits import CriterionName, Question
+from dse.bits import Question
 from dse.cli.output import console, print_json
 from dse.integers import integer_rows
 from dse.options import (
@@ -24,6 +25,7 @@ from dse.options import (
     OuterBits,
     Parity,
     ProductBits,
+    ProductMantissa,
     RandomBits,
 )
 from dse.sum_grid import Sum, SumGrid, described, operands, operands_line, options_of, single_sum
@@ -39,15 +41,25 @@ Named = Annotated[str | None, typer.Option("--accumulator", help="of the catalog
 Summed = Annotated[
     str | None, typer.Option("--products", help="what is summed, as in partialsum predict")
 ]
+
+
+class OneCriterion(StrEnum):
+    """When a width is enough (:mod:`analysis.requirement`)."""
+
+    THEOREM = "theorem"
+    NMSE = "nmse"
+    PARITY = "parity"
+
+
 Failure = Annotated[float, typer.Option(help="probability with which a bound may not hold")]
 
 
 def chunk(
     n: Length,
-    m_p: Annotated[int, typer.Option("--m-p", help="mantissa bits of a product")] = USUAL.m_p,
+    m_p: ProductMantissa = None,
     criterion: Annotated[
-        CriterionName, typer.Option(help="theorem, nmse or parity, as in partialsum bits")
-    ] = CriterionName.PARITY,
+        OneCriterion, typer.Option(help="as in partialsum bits")
+    ] = OneCriterion.PARITY,
     cutoff: Cutoff = USUAL.cutoff,
     nmse: NmseBudget = USUAL.nmse,
     parity: Parity = USUAL.parity,
@@ -70,11 +82,13 @@ def chunk(
         print_json([*chunks, *levels])
         return
     label = question.noise_criterion.label
-    if criterion is CriterionName.THEOREM:
+    if criterion is OneCriterion.THEOREM:
         label = question.criteria[0].label
-    console.print(f"n = {n:,}, m_p = {m_p}, {rounding}, {label}", highlight=False)
+    of = f"n = {n:,}, {question.summed_text}, {rounding}, {label}"
+    console.print(of, highlight=False, markup=False)
     console.print(rows_table(chunks))
-    console.print("Equal levels:")
+    order = "" if criterion is OneCriterion.THEOREM else ", to first order: products on no grid"
+    console.print(f"Equal levels{order}")
     console.print(rows_table(levels))
 
 
@@ -118,8 +132,11 @@ def bounds(
     Example: partialsum bounds --n 4096 --accumulator hopper_fp8_e4m3
     """
     one = single_sum(validated(options_of(locals(), SumGrid), SumGrid))
+    rows = bound_rows(one, failure)
     heading = f"|computed − exact| ≤ relative · Σ|p| + absolute: {described(one.fields)}, n = {n:,}"
-    _show(bound_rows(one, failure), as_json, heading)
+    if not rows:
+        heading = f"No bound holds: {described(one.fields)}, n = {n:,}"
+    _show(rows, as_json, heading)
 
 
 def exponents(
@@ -130,7 +147,11 @@ def exponents(
     density: Density = GRID.density,
     log2_scale: Annotated[
         int | None,
-        typer.Option(help="products are multiplied by two to this power (default: centred)"),
+        typer.Option(
+            min=-500,
+            max=500,
+            help="products are multiplied by two to this power (default: centred)",
+        ),
     ] = None,
     overflow: Annotated[
         float, typer.Option(help="most probability that a partial sum overflows")
@@ -146,7 +167,8 @@ def exponents(
     """
     one = single_sum(validated(options_of(locals(), SumGrid), SumGrid))
     limits = RangeLimits(overflow, underflow)
-    _show(range_rows(m_acc, one.products, n, limits, log2_scale), as_json, _heading(one))
+    heading = f"{m_acc} mantissa bits, n = {n:,}: {operands_line(*operands(one.fields))}"
+    _show(range_rows(m_acc, one.products, n, limits, log2_scale), as_json, heading)
 
 
 def integer(
@@ -180,4 +202,5 @@ def _show(rows: Sequence[BaseModel], as_json: bool, heading: str | None) -> None
         return
     if heading is not None:
         console.print(heading, highlight=False, markup=False, soft_wrap=True)
-    console.print(rows_table(rows))
+    if rows:
+        console.print(rows_table(rows))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -85,7 +85,9 @@ def predict(
         said = [name for name in ("n", "m_acc", "accumulator", "products") if options[name]]
         if said or simulate:
             raise ValueError(f"predict: --cases say all, got also {(said or ['simulate'])[0]}")
-        print_json(predicted_cases(cases))
+        with track("predict") if errors.is_terminal else nullcontext(untold) as advance:
+            found = predicted_cases(cases, advance)
+        print_json(found)
         return
     rows = predictions(validated(options_of(options, SumGrid), SumGrid))
     if simulate:
@@ -136,6 +138,7 @@ def accumulators() -> None:
     Example: partialsum predict --n 4096 --accumulator hopper_fp8_e4m3
     """
     console.print(accumulators_table())
+    console.print("fp8 alone stands for fp8_e4m3, and hyphens for underscores: hopper-fp8")
 
 
 def equations(
@@ -148,6 +151,8 @@ def equations(
 
     Example: partialsum equations --latex > equations.tex
     """
+    if as_json and latex:
+        raise ValueError("equations: give either --latex or --json, got both")
     if as_json:
         print_json(records())
         return

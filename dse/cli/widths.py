@@ -8,6 +8,7 @@ import typer
 from pydantic import BaseModel
 
 from dse.bits import (
+    CriterionName,
     ProductsOf,
     Question,
     answers,
@@ -34,12 +35,14 @@ from dse.options import (
     OneProducts,
     OneRounding,
     Parity,
+    ProductMantissa,
     Seed,
 )
 from dse.pipeline import PROBE_NETWORK
 from dse.scaling import scaled
 from dse.tables import (
     criteria_table,
+    noise_line,
     requirements_line,
     requirements_table,
     scaling_table,
@@ -55,9 +58,6 @@ from models.networks.loading import load_network
 from reports.tables import to_csv
 
 USUAL = Question()
-ProductMantissa = Annotated[
-    int, typer.Option("--m-p", help="mantissa bits of a product; 5 for FP8 (1,5,2)")
-]
 InnerProducts = Annotated[
     int, typer.Option("--chunk", help="products per inner sum of the chunked width")
 ]
@@ -68,7 +68,7 @@ def bits(
         str | None, typer.Argument(help="a network of the catalogue, or a .toml or .json file")
     ] = None,
     n: Annotated[int | None, typer.Option("--n", help="length of one sum, instead")] = None,
-    m_p: ProductMantissa = USUAL.m_p,
+    m_p: ProductMantissa = None,
     chunk: InnerProducts = USUAL.chunk,
     batch: Batch = None,
     density: Density = USUAL.density,
@@ -112,9 +112,13 @@ def bits(
     if network is None:
         for asked in found:
             console.print(single_line(asked, question.density))
-        console.print(single_table(details(found, question)))
+        console.print(noise_line(question.summed_text, question.rounding), highlight=False)
+        console.print(single_table(details(found, question), found[0].chunk))
     else:
         console.print(requirements_line(found))
+        if question.criterion not in (None, CriterionName.THEOREM):
+            summed = "what was measured" if statistics else question.summed_text
+            console.print(noise_line(summed, question.rounding), highlight=False)
         one = len(question.criteria) == 1
         console.print(requirements_table(found) if one else criteria_table(found))
 
@@ -154,7 +158,7 @@ def scale(
     tokens: Annotated[
         list[int] | None, typer.Option(help="of a sequence of a transformer; may be repeated")
     ] = None,
-    m_p: ProductMantissa = USUAL.m_p,
+    m_p: ProductMantissa = None,
     chunk: InnerProducts = USUAL.chunk,
     density: Density = USUAL.density,
     criterion: CriterionOption = None,
@@ -176,6 +180,8 @@ def scale(
     found = scaled(network, batch or (), tokens or (), question)
     if not _as_data(found, as_json, csv):
         console.print(requirements_line(found))
+        if question.criterion not in (None, CriterionName.THEOREM):
+            console.print(noise_line(question.summed_text, question.rounding), highlight=False)
         console.print(scaling_table(found))
 
 
@@ -192,7 +198,8 @@ def _judge(
 ) -> None:
     found = judged(gemms, question, products_of)
     if not _as_data(found, as_json, csv):
-        console.print(verdicts_line(found, question.noise_criterion.label), highlight=False)
+        test = f"{question.noise_criterion.label}, of {question.summed_text}"
+        console.print(verdicts_line(found, test), highlight=False)
         console.print(verdicts_table(found))
 
 

@@ -3,6 +3,8 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from models.files import FORMATS, read_model, shown
 from models.networks.catalog import CATALOG, SEQUENCES, network_names
 from models.networks.network import Network
@@ -39,7 +41,10 @@ def _with_tokens(name: str, tokens: int) -> Network:
         )
     if tokens < 1:
         raise ValueError(f"network {name}: tokens must be at least 1, got {tokens}")
-    return SEQUENCES[name](tokens)
+    try:
+        return SEQUENCES[name](tokens)
+    except ValidationError as error:
+        raise ValueError(f"network {name}: tokens must be fewer, got {tokens}") from error
 
 
 def _hint(name: str) -> str:

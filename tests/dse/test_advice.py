@@ -159,3 +159,21 @@ def test_weights_that_are_no_integers_are_refused(partialsum: Partialsum, tmp_pa
         code, _, err = partialsum("integer", "u8*s8", "--weights", file)
         assert (code, err.count("\n")) == (2, 1)
         assert "weights must be whole numbers of shape (out, ...)" in err
+
+
+def test_where_no_bound_holds_it_is_said(partialsum: Partialsum) -> None:
+    words = ("bounds", "--n", 16384, "--accumulator", "hopper_fp8_e4m3")
+    assert rows(partialsum, *words) == []
+    code, out, _ = partialsum(*words)
+    assert (code, out.strip()) == (0, "No bound holds: hopper_fp8_e4m3, n = 16,384")
+
+
+@pytest.mark.parametrize(
+    "command", ["chunk --n 4608", "predict --n 8 --m-acc 4", "bits --n 9 --criterion nmse"]
+)
+def test_products_that_theory_cannot_tell_apart_are_refused(
+    partialsum: Partialsum, command: str
+) -> None:
+    code, _, err = partialsum(*command.split(), "--density", 1e-9)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "products: theory needs some that differ" in err

@@ -109,7 +109,7 @@ def test_the_verdict_is_a_sentence_and_a_table(partialsum: Partialsum) -> None:
     code, out, _ = partialsum("bits", "--n", 100_000, "--accumulator", "wang_2018", "--products",
         "half-normal:e5m2*half-normal:e5m2")  # fmt: skip
     assert code == 0
-    assert out.startswith("wang_2018 is enough for 0 of 1 GEMMs (parity 0.1)")
+    assert out.startswith("wang_2018 is enough for 0 of 1 GEMMs (parity 0.1, of half-normal")
     one = Operand(Shape.HALF_NORMAL, float_format(5, 2))
     error = predict(named_accumulator("wang_2018"), Products(one, one), 100_000)
     assert f"{error.nmse:.2e}" in out

@@ -194,3 +194,21 @@ def test_data_without_a_file_are_checked_the_same_way() -> None:
 def test_a_long_value_is_shown_short() -> None:
     assert len(shown({str(i): "x" * 1000 for i in range(1000)})) < 500
     assert len(one_line("x" * 10**6)) < MAX_LINE + 10
+
+
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    link.symlink_to(real)
+    write_atomically(link, "new")
+    assert (link.is_symlink(), real.read_text()) == (True, "new")
+
+
+def test_what_stands_for_a_device_or_a_pipe_is_left(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null")):
+        with pytest.raises(OSError, match="is not a regular file") as raised:
+            write_atomically(path, "new")
+        assert raised.value.filename == str(path)
+        assert not path.is_file()
