@@ -90,6 +90,8 @@ def _sum_error(
     else:
         outcome = predicted(accumulator, products, n, widths)
     variance = n * float(product_terms(products, None).values.var())
-    power = outcome.error_variance + outcome.mean_error**2
-    deviation = math.sqrt(variance)
-    return SumError(outcome.variance / variance, power / variance, outcome.mean_error / deviation)
+    noise, mean_error = outcome.error_variance / variance, outcome.mean_error / math.sqrt(variance)
+    spread = math.sqrt(max(noise, 0.0))  # no sum's deviation differs by more than its error's
+    least, most = max(0.0, 1.0 - spread) ** 2, (1.0 + spread) ** 2
+    retention = min(max(outcome.variance / variance, least), most)
+    return SumError(retention, noise + mean_error**2, mean_error)

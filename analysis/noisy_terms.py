@@ -22,6 +22,11 @@ class Terms:
     error_variance: float = 0.0
     covariance: float = 0.0  #: of value and error
 
+    @property
+    def density(self) -> float:
+        """The share that is not zero."""
+        return np.count_nonzero(self.values) / self.values.size
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:

@@ -1,8 +1,9 @@
 """A small sample of products that stands for their distribution: stratified, the same every time.
 
 A term is drawn at the quantiles (i + ½)/N; the operands of a product at the points of a Kronecker
-lattice, (i + ½)/N and {i φ} with the golden ratio φ, whose discrepancy is O(log N/N) (Niederreiter,
-"Random Number Generation and Quasi-Monte Carlo Methods", 1992). Both are then rounded to their
+lattice, (i + ½)/N and {i φ + ½} with the golden ratio φ, whose discrepancy is O(log N/N)
+(Niederreiter, "Random Number Generation and Quasi-Monte Carlo Methods", 1992); the ½ keeps the two
+most extreme operands apart, whose product would stand for too many. Both are then rounded to their
 formats as :mod:`analysis.operands` does. Operands in blocks share exponents and are drawn at
 random, with a fixed seed, by that module itself.
 """
@@ -97,7 +98,7 @@ def _places(products: Products) -> tuple[Floats, Floats]:
     """The quantiles of both operands."""
     count = TERMS if products.b is None else PAIRS
     i = np.arange(count, dtype=np.float64)
-    return (i + 0.5) / count, (i * _GOLDEN + 0.25 / count) % 1.0
+    return (i + 0.5) / count, (i * _GOLDEN + 0.5) % 1.0
 
 
 def _mirrored(products: Products, a: Floats, b: Floats) -> tuple[Floats, Floats]:

@@ -27,7 +27,8 @@ from analysis.formats import Accumulator, FloatFormat, Fused, NumberFormat, Prod
 from analysis.fused_increments import fused_increments, is_symmetric
 from analysis.increments import Floats, Increments, Rule, increments
 from analysis.noisy_terms import Outcome, Terms, product_terms, rule_of
-from analysis.one_sum import Sum, Summation, sums_of
+from analysis.one_sum import SHORT, Sum, Summation, sums_of
+from analysis.sparse_sums import SPARSE, sparse_sums
 from analysis.stratified import operand_pairs, symmetric
 from analysis.tree_sums import tree_sum
 
@@ -79,7 +80,11 @@ def summed(
     repeated: bool = False,
 ) -> tuple[Outcome, ...]:
     """The sums of ``n`` terms, whose moments per addition ``table`` holds."""
-    found = sums_of(terms.values, table, levels, n, repeated=repeated)
+    sparse = terms.density < SPARSE and not levels[0].fused
+    if sparse and n > SHORT:
+        found = sparse_sums(terms, table, levels, n)
+    else:
+        found = sums_of(terms.values, table, levels, n, repeated=repeated or sparse)
     return tuple(_with_errors(terms, table, one, n) for one in found)
 
 

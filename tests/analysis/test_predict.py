@@ -1,5 +1,7 @@
 """Prediction against simulation, and the laws that it must obey whatever the numbers."""
 
+import math
+
 import pytest
 
 from analysis.distributions import Operand, Products, Shape, gaussian_products
@@ -141,3 +143,34 @@ def test_wider_accumulators_err_less() -> None:
 def test_what_is_not_predicted_is_said() -> None:
     with pytest.raises(ValueError, match=r"n .* must be at least 1, got 0"):
         predict(sums(8), FP8, 0)
+
+
+@pytest.mark.parametrize("rounding", [NEAREST, BY_CHANCE, CUT])
+@pytest.mark.parametrize(
+    ("n", "width", "density", "mean", "chunk"),
+    [
+        (4608, 6, 0.01, 0.0, None), (4608, 4, 0.001, 0.0, None), (4608, 6, 0.05, 0.5, None),
+        (200, 4, 0.02, 0.0, None), (20000, 7, 0.02, 0.0, 512),
+    ],
+)  # fmt: skip
+def test_zeros_round_nothing(
+    n: int, width: int, density: float, mean: float, chunk: int | None, rounding: Rounding
+) -> None:
+    form = float_format(5, 2)
+    one = Operand(Shape.GAUSSIAN, form, mean=mean, density=density)
+    products = Products(one, Operand(Shape.GAUSSIAN, form, mean=mean))
+    accumulator = Accumulator(float_format(8, width), rounding, chunk=chunk)
+    found = predict(accumulator, products, n)
+    truth = simulate(accumulator, products, n, samples=8192, seed=2, threads=1)
+    assert found.nmse == pytest.approx(truth.nmse, rel=0.2, abs=4 * truth.nmse_error)
+    assert found.retention == pytest.approx(truth.retention, abs=0.03 + 4 * truth.retention_error)
+    assert found.bias == pytest.approx(truth.bias, rel=0.1, abs=0.05 + 4 * truth.bias_error)
+
+
+@pytest.mark.parametrize("chunk", [None, 16, 99, 128])
+def test_a_sum_that_hardly_errs_keeps_its_variance(chunk: int | None) -> None:
+    """|√retention − 1| ≤ √NMSE, whatever the sum: Minkowski's inequality."""
+    for bits in (4, 8, 14):
+        for products in (gaussian_products(float_format(5, 2)), Products(Operand(Shape.UNIFORM))):
+            found = predict(Accumulator(float_format(8, bits), chunk=chunk), products, 12288)
+            assert abs(math.sqrt(found.retention) - 1.0) <= math.sqrt(found.nmse) * (1.0 + 1e-9)
