@@ -1,6 +1,6 @@
 """Every equation of the theory, as sympy expressions with their LaTeX and where they come from.
 
-Those that were published are in the integer symbols of :mod:`analysis.derivation`, which evaluates
+Fine products lie on a grid well below the sum's ulp. Those that were published are in the integer symbols of :mod:`analysis.derivation`, which evaluates
 them; those that follow in the real ones of :mod:`analysis.closed_forms`.
 """
 
@@ -90,7 +90,7 @@ def _published() -> tuple[Equation, ...]:
 
 
 def _noise(name: str, law: NoiseLaw) -> Equation:
-    says = f"first-order noise of a sum rounded {name}, at k levels of n^(1/k) terms"
+    says = f"first-order noise of fine products rounded {name}, at k levels of n^(1/k) terms"
     x = N ** (1 / LEVELS)
     right = (law.noise * LEVELS * x + law.drift * LEVELS * (3 * LEVELS + 1) / 12 * x**2) / 4**M
     return Equation(f"NMSE, {name}", says, _OURS, _left("NMSE"), right)
@@ -101,7 +101,7 @@ def _truncated() -> tuple[Equation, ...]:
     x = HALF_ULP * N / 2**M
     retention = (1 - sp.exp(-2 * x)) / (2 * x)
     lost = 2 * (1 - sp.exp(-x)) / x
-    says = "{} of a plain sum of symmetric products truncated toward zero, also where it is swamped"
+    says = "{} of a plain sum of fine symmetric products truncated toward zero, also swamped"
     return (
         Equation("retention, truncated", says.format("retention"), _OURS, _left("R"), retention),
         Equation(
