@@ -1,7 +1,8 @@
 """Every equation of the theory, as sympy expressions with their LaTeX and where they come from.
 
-Fine products lie on a grid well below the sum's ulp. Those that were published are in the integer symbols of :mod:`analysis.derivation`, which evaluates
-them; those that follow in the real ones of :mod:`analysis.closed_forms`.
+Those that were published are in the integer symbols of :mod:`analysis.derivation`, which evaluates
+them; those that follow in the real ones of :mod:`analysis.closed_forms`. Fine products are those on
+a grid well below the sum's ulp.
 """
 
 from dataclasses import dataclass, replace
