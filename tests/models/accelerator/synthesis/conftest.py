@@ -1,0 +1,12 @@
+"""Vectors, and the simulator's absence."""
+
+import pytest
+
+from models.accelerator.synthesis.simulation import simulator_missing
+
+
+@pytest.fixture(autouse=True)
+def icarus() -> None:
+    """Skip where there is no simulator."""
+    if (missing := simulator_missing()) is not None:
+        pytest.skip(f"needs {missing} (Icarus Verilog), which is not on the path")
