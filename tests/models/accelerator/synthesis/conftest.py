@@ -1,4 +1,4 @@
-"""Vectors, and the simulator's absence."""
+"""Skips where there is no simulator."""
 
 import pytest
 
@@ -7,6 +7,5 @@ from models.accelerator.synthesis.simulation import simulator_missing
 
 @pytest.fixture(autouse=True)
 def icarus() -> None:
-    """Skip where there is no simulator."""
     if (missing := simulator_missing()) is not None:
         pytest.skip(f"needs {missing} (Icarus Verilog), which is not on the path")
