@@ -43,10 +43,10 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
     it. Where n is no multiple of the chunk, n/chunk chunks are counted. The first call for a
     distribution of products and a rounding tabulates its increments, for any width and length.
 
-    Made for NMSE below ½; above, it tells that the sum is lost, not how far. In 3,431 simulated
+    Made for NMSE below ½; above, it tells that the sum is lost, not how far. In 3,882 simulated
     cases of :mod:`benchmarks.noise_study`, with products that were not used in making it, the NMSE
-    is within 10 % in 97.2 %, within 25 % in all, and the least width that keeps an NMSE is the same
-    in 98.9 %, else one bit off. The first chunk of a width, rounding and length is added up on a
+    is within 10 % in 97.3 %, within 25 % in all; of all its 5,760 series the least width that keeps
+    an NMSE is the same in 99.0 %, else one bit off. The first chunk of a width, rounding and length is added up on a
     sample of paths, which takes milliseconds; more of the same are free.
 
     Raises:

@@ -150,7 +150,7 @@ def test_what_is_not_predicted_is_said() -> None:
     ("n", "width", "density", "mean", "chunk"),
     [
         (4608, 6, 0.01, 0.0, None), (4608, 4, 0.001, 0.0, None), (4608, 6, 0.05, 0.5, None),
-        (200, 4, 0.02, 0.0, None), (20000, 7, 0.02, 0.0, 512),
+        (200, 4, 0.02, 0.0, None), (300, 4, 0.003, 0.0, None), (20000, 7, 0.02, 0.0, 512),
     ],
 )  # fmt: skip
 def test_zeros_round_nothing(

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.catalog import named_accumulator, named_format
 from analysis.distributions import Operand, Products, Shape, gaussian_products
-from analysis.formats import Rounding, float_format
+from analysis.formats import FloatFormat, Rounding, float_format
 from analysis.noise import predict
 from analysis.operand_noise import operand_noise
 from analysis.requirement import (
@@ -22,7 +22,7 @@ from analysis.requirement import (
 )
 from dse.calibration import calibrate, write_statistics
 from models.networks.loading import load_network
-from models.products import products_by_gemm
+from models.products import measured_operand_noise, products_by_gemm
 from models.statistics import load_statistics
 
 Partialsum = Callable[..., tuple[int, str, str]]
@@ -169,6 +169,10 @@ def test_a_named_accumulator_sums_what_was_measured(partialsum: Partialsum, meas
     words = ("digits-cnn", "--accumulator", "hopper-fp8")
     own = records(partialsum, *words, "--statistics", measured)
     assert [one["nmse"] for one in own] != [one["nmse"] for one in records(partialsum, *words)]
+    form = named_format("fp8_e4m3")
+    assert isinstance(form, FloatFormat)
+    for one, gemm in zip(own, load_statistics(measured).gemms, strict=True):
+        assert one["allowed_nmse"] == 0.1 * measured_operand_noise(gemm, form, form)
 
 
 @pytest.mark.parametrize(
