@@ -73,8 +73,9 @@ def encode(values: npt.ArrayLike, number_format: FloatFormat) -> Codes:
     """
     e, m = number_format.exponent_bits, number_format.mantissa_bits
     x = np.asarray(values, dtype=np.float64)
-    binade = np.maximum(np.frexp(x)[1] - 1, number_format.emin)  # zero's exponent is 0
-    steps = np.ldexp(np.abs(x), m - binade).astype(np.int64)
+    magnitude = np.where(np.abs(x) <= float(number_format.largest), np.abs(x), 0.0)
+    binade = np.maximum(np.frexp(magnitude)[1] - 1, number_format.emin)  # zero's exponent is 0
+    steps = np.ldexp(magnitude, m - binade).astype(np.int64)
     normal = steps >> m
     codes: Codes = ((binade + number_format.bias) * normal << m) + steps - (normal << m)
     codes |= np.signbit(x).astype(np.int64) << (e + m)

@@ -39,11 +39,14 @@ def simulator_missing() -> str | None:
     return next((tool for tool in ("iverilog", "vvp") if shutil.which(tool) is None), None)
 
 
-def simulate(block: Block, vectors: Vectors) -> dict[str, list[int]]:
+def simulate(
+    block: Block, vectors: Vectors, *, settling_cycles: int | None = None
+) -> dict[str, list[int]]:
     """What the outputs are for each vector of inputs, as unsigned integers.
 
     A negative integer stands for its two's complement. A clocked block sees one vector in each
-    cycle, and its outputs are read before the edge that ends it.
+    cycle, and its outputs are read before the edge that ends it; those of the first
+    ``settling_cycles`` (by default the block's latency) are left out.
 
     Raises:
         RuntimeError: Icarus Verilog is not there or refuses the block, or an output is undefined.
@@ -55,10 +58,11 @@ def simulate(block: Block, vectors: Vectors) -> dict[str, list[int]]:
     rows = list(zip(*(vectors[port.name] for port in block.inputs), strict=True))
     with TemporaryDirectory() as folder:
         (Path(folder) / "in.hex").write_text("\n".join(_join(block.inputs, row) for row in rows))
-        (Path(folder) / "bench.v").write_text(_bench(block, len(rows)))
+        (Path(folder) / "bench.v").write_text(block.source + _bench(block, len(rows)))
         _run(block, ["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v"], folder)
         _run(block, ["vvp", "-n", "bench"], folder)
         lines = (Path(folder) / "out.hex").read_text().split()
+    lines = lines[block.latency_cycles if settling_cycles is None else settling_cycles :]
     columns = zip(*(_split(block, line) for line in lines), strict=True)
     return {p.name: list(column) for p, column in zip(block.outputs, columns, strict=True)}
 
@@ -67,10 +71,11 @@ def _check_vectors(block: Block, vectors: Vectors) -> None:
     names = [port.name for port in block.inputs]
     if sorted(vectors) != sorted(names):
         raise ValueError(f"simulation of {block.name}: inputs are {names}, got {list(vectors)}")
-    if len({len(column) for column in vectors.values()} | {0}) != 2:
+    lengths = {len(column) for column in vectors.values()}
+    if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            f"simulation of {block.name}: inputs must be equally long and not empty, got"
-            f" {[len(column) for column in vectors.values()]}"
+            f"simulation of {block.name}: inputs must be equally long and not empty, got lengths"
+            f" {sorted(lengths)}"
         )
     for port in block.inputs:
         least, most = -(1 << (port.width_bits - 1)), (1 << port.width_bits) - 1

@@ -9,12 +9,12 @@ import pytest
 from analysis.draws import Draw
 from analysis.formats import FloatFormat, Rounding
 from analysis.rounding import round_exact
-from models.accelerator.synthesis.blocks import fp_add
 from models.accelerator.synthesis.codes import decode, hardware_format
+from models.accelerator.synthesis.floating import fp_add
 from models.accelerator.synthesis.simulation import simulate
 
 NEAREST, ZERO, CHANCE = Rounding.NEAREST_EVEN, Rounding.TOWARD_ZERO, Rounding.STOCHASTIC
-VECTORS = 4000
+VECTORS = 3000
 
 
 def neighbours(rng: np.random.Generator, number_format: FloatFormat) -> tuple[list[int], list[int]]:

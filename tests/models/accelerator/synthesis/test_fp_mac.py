@@ -13,14 +13,14 @@ from analysis.draws import Draw
 from analysis.emulation.reference import fused_step, multiply, rounded
 from analysis.formats import Accumulator, FloatFormat, Fused, Product, Rounding
 from analysis.rounding import round_exact
-from models.accelerator.synthesis.blocks import fp_add_to, fp_dot, fp_mac, fp_mul, fp_product
 from models.accelerator.synthesis.codes import decode, encode, hardware_format
+from models.accelerator.synthesis.floating import fp_add_to, fp_dot, fp_mac, fp_mul, fp_product
 from models.accelerator.synthesis.simulation import simulate
 
 Point = tuple[Any, ...]
 Words = npt.NDArray[np.int64]
 NEAREST, ZERO, CHANCE = Rounding.NEAREST_EVEN, Rounding.TOWARD_ZERO, Rounding.STOCHASTIC
-VECTORS = 3000
+VECTORS = 2000
 E4M3, E5M2 = hardware_format(4, 3), hardware_format(5, 2)
 E2M1, E3M2_FLUSH = hardware_format(2, 1), hardware_format(3, 2, subnormals=False)
 BF16_FLUSH = hardware_format(8, 7, subnormals=False)

@@ -3,18 +3,19 @@
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from analysis.emulation import matmul_exact
 from analysis.formats import Accumulator, FixedFormat, Overflow, Rounding
 from analysis.rounding import round_exact
-from models.accelerator.synthesis.blocks import int_dot, int_mac
+from models.accelerator.synthesis.fixed import int_dot, int_mac
 from models.accelerator.synthesis.simulation import simulate
 
-VECTORS = 3000
+VECTORS = 2000
 
 
-def integers(rng: np.random.Generator, bits: int, *shape: int) -> np.ndarray:
+def integers(rng: np.random.Generator, bits: int, *shape: int) -> npt.NDArray[np.int64]:
     """A third of them at the ends of the range."""
     half = 1 << (bits - 1)
     ends = rng.choice([-half, 1 - half, -1, 0, 1, half - 1], shape)
