@@ -5,6 +5,7 @@ Delay is the slowest path at the library's one corner (typical, 25 °C), registe
 inputs are driven by a buffer and outputs load one.
 """
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -27,8 +28,8 @@ class Effort(Enum):
 
     RELAXED = "strash; ifraig; scorr; dc2; dch -f; amap; buffer -N 8"
     FAST = (
-        "strash; ifraig; scorr; dc2; &get -n; &st; &if -g -K 6; &dch; &nf -p; &put; "
-        "buffer -c -N 6; topo; upsize; dnsize"
+        "strash; ifraig; scorr; dc2; &get -n; &st; &if -g -K 6; &b; &if -g -K 6; &b; &dch -x; "
+        "&nf -p; &put; buffer -c -N 4; topo; upsize; dnsize; upsize; dnsize"
     )
 
 
@@ -55,6 +56,31 @@ module _80_cell (A, B, C, X, Y);
   generate for (i = 0; i < WIDTH; i = i + 1) begin : bits
     FAX1 cell (.A(A[i]), .B(B[i]), .C(C[i]), .YC(X[i]), .YS(Y[i]));
   end endgenerate
+endmodule
+"""
+#: Signed products without sign extension (Baugh and Wooley 1973): what weighs negatively is added
+#: inverted, with constants that make up for it. The tool's own rows are as wide as the result.
+_SIGNED_PRODUCT = """
+(* techmap_celltype = "$mul" *)
+module _80_signed_product (A, B, Y);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 2;
+  parameter B_WIDTH = 2;
+  parameter Y_WIDTH = 4;
+  localparam M = A_WIDTH - 1;
+  localparam N = B_WIDTH - 1;
+  input [M:0] A;
+  input [N:0] B;
+  output [Y_WIDTH-1:0] Y;
+  wire _TECHMAP_FAIL_ = !A_SIGNED || !B_SIGNED || M < 1 || N < 1;
+  wire [M+N+1:0] low = A[M-1:0] * B[N-1:0];
+  wire [M-1:0] by_b = ~(A[M-1:0] & {M{B[N]}});
+  wire [N-1:0] by_a = ~(B[N-1:0] & {N{A[M]}});
+  wire [M+N+1:0] one = 1;
+  wire signed [M+N+1:0] product = low + (by_b << N) + (by_a << M)
+    + ({A[M] & B[N]} << (M + N)) + ((one << M) + (one << N) + (one << (M + N + 1)));
+  assign Y = product;
 endmodule
 """
 #: Full-adder cells are small and slow. They serve the multiplier tree only: before ``techmap``
@@ -121,23 +147,47 @@ def synthesise(design: Design, effort: Effort, library: Library) -> Synthesis:
 def _mapped(design: Design, effort: Effort, folder: Path) -> Netlist:
     (folder / "tree_as_gates.v").write_text(_TREE_AS_GATES)
     (folder / "tree_as_cells.v").write_text(_TREE_AS_CELLS)
+    for path in design.sources:
+        (folder / f"source_{path.name}").write_text(parametrised(path.read_text(), design))
+    (folder / "signed_product.v").write_text(_SIGNED_PRODUCT)
     (folder / "abc.script").write_text(effort.value.replace("; ", "\n"))
     (folder / "run.ys").write_text("\n".join(_yosys_script(design, effort)))
     run_tool(["yosys", "-q", "run.ys"], folder)
     return read_netlist((folder / "netlist.json").read_text(), design.module)
 
 
+def parametrised(source: str, design: Design) -> str:
+    """Verilog in which the design's values are its module's defaults.
+
+    Yosys' own ``-chparam`` takes no negative number.
+
+    >>> design = Design("m", (("W", 3),), ())
+    >>> parametrised("module m #(parameter W = 8, parameter V = W) (); endmodule", design)
+    'module m #(parameter W = 3, parameter V = W) (); endmodule'
+
+    Raises:
+        ValueError: the module has no such parameter.
+    """
+    if (module := re.search(rf"\bmodule {design.module}\b.*?\bendmodule\b", source, re.S)) is None:
+        return source
+    text = module[0]
+    for name, value in design.parameters:
+        text, found = re.subn(rf"(\bparameter\s+{name}\s*=\s*)[^,)\n/]+", rf"\g<1>{value}", text)
+        if not found:
+            raise ValueError(f"{design.module}: no parameter {name!r}, got {value} for it")
+    return source.replace(module[0], text)
+
+
 def _yosys_script(design: Design, effort: Effort) -> Sequence[str]:
-    parameters = " ".join(f"-chparam {name} {value}" for name, value in design.parameters)
     return (
         f"read_liberty -lib -ignore_miss_func {LIBERTY}",
-        *(f"read_verilog {path.resolve()}" for path in design.sources),
-        f"hierarchy -check -top {design.module} {parameters}",
-        "proc; flatten; opt -full; wreduce; peepopt; opt_clean; alumacc; maccmap; opt -full",
+        *(f"read_verilog source_{path.name}" for path in design.sources),
+        f"hierarchy -check -top {design.module}",
+        "proc; flatten; opt -full; memory; opt -full; wreduce; peepopt; opt_clean",
+        "techmap -map signed_product.v; opt -full; wreduce; alumacc; maccmap; opt -full",
         _TREE[effort],
         f"techmap; opt -full; dfflibmap -liberty {LIBERTY}; opt",
         f"abc -liberty {LIBERTY} -script abc.script",
-        f"rename -top {design.module}",
         "opt_clean -purge; write_json netlist.json",
     )
 

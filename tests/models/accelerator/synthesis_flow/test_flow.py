@@ -1,7 +1,7 @@
 """The flow on modules whose area and logic are known beforehand."""
 
 import random
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,11 @@ module hold #(parameter W = 1) (input clk, input [W-1:0] d, output reg [W-1:0] q
 endmodule
 module nand2 (input a, input b, output y); assign y = ~(a & b); endmodule
 module times #(parameter N = 4) (input [N-1:0] a, input [N-1:0] b, output [2*N-1:0] y);
+  assign y = a * b;
+endmodule
+module signed_times #(parameter N = 4) (
+  input signed [N-1:0] a, input signed [N-2:0] b, output signed [2*N+1:0] y
+);
   assign y = a * b;
 endmodule
 module plus #(parameter N = 4) (input [N-1:0] a, input [N-1:0] b, output [N:0] y);
@@ -74,23 +79,39 @@ def test_fast_is_larger_and_faster(rtl: Path) -> None:
     assert fast.area_um2 > relaxed.area_um2
 
 
+def settled_outputs(found: Synthesis, vectors: dict[str, list[int]]) -> list[int]:
+    """How often each bit of ``y`` ends a cycle with another value, and that glitches are seen."""
+    library = osu_library()
+    activity = simulate_activity(found.netlist, library, vectors, delay_ns=found.delay_ns)
+    assert sum(activity.transitions.values()) > sum(activity.settled.values())
+    nets = next(port.nets for port in found.netlist.ports if port.name == "y")
+    return [activity.settled.get(net, 0) for net in nets]
+
+
+def changes(outputs: list[int], width: int) -> list[int]:
+    """How often each bit differs from one output to the next."""
+    flips = [before ^ after for before, after in pairwise(outputs)]
+    return [sum(flip >> bit & 1 for flip in flips) for bit in range(width)]
+
+
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("effort", Effort)
 def test_the_annotated_netlist_settles_to_the_product_within_the_timed_delay(
     rtl: Path, effort: Effort
 ) -> None:
-    found = synthesised(rtl, "times", effort, N=4)
     drawn = random.Random(7)
     a, b = ([drawn.getrandbits(4) for _ in range(200)] for _ in range(2))
-    activity = simulate_activity(
-        found.netlist, osu_library(), {"a": a, "b": b}, delay_ns=found.delay_ns
-    )
-    products = [x * y for x, y in zip(a, b, strict=True)]
-    changes = [before ^ after for before, after in pairwise(products)]
-    nets = next(port.nets for port in found.netlist.ports if port.name == "y")
-    for bit, net in enumerate(nets):
-        assert activity.settled.get(net, 0) == sum(change >> bit & 1 for change in changes)
-    assert sum(activity.transitions.values()) > sum(activity.settled.values())
+    outputs = settled_outputs(synthesised(rtl, "times", effort, N=4), {"a": a, "b": b})
+    assert outputs == changes([x * y for x, y in zip(a, b, strict=True)], 8)
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_signed_product_is_that_of_the_integers(rtl: Path) -> None:
+    pairs = list(product(range(-8, 8), range(-4, 4)))
+    random.Random(3).shuffle(pairs)
+    a, b = (list(column) for column in zip(*pairs, strict=True))
+    outputs = settled_outputs(synthesised(rtl, "signed_times", N=4), {"a": a, "b": b})
+    assert outputs == changes([x * y for x, y in pairs], 10)
 
 
 @pytest.mark.usefixtures("tools")

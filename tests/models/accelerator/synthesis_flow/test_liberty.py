@@ -57,6 +57,13 @@ def test_a_table_is_linear_between_and_beyond_its_points(
     assert table.at(load, slew) == value
 
 
+@pytest.mark.parametrize(
+    ("load", "value"), [(0.5, 5), (1, 10), (2, 11), (3, 12), (5, 14), (-1, -10)]
+)
+def test_a_table_bends_at_its_points(load: float, value: float) -> None:
+    assert Table((0.0, 1.0, 3.0), (0.1,), ((0.0,), (10.0,), (12.0,))).at(load, 0.7) == value
+
+
 def test_a_table_that_is_not_as_its_axes_say_is_refused() -> None:
     with pytest.raises(ValueError, match=r"2 loads × 2 slews, rows of \[2, 1\]"):
         Table((0.0, 2.0), (0.0, 1.0), ((0.0, 1.0), (4.0,)))
