@@ -43,7 +43,7 @@ PRODUCTS = [
 
 
 def some(*choices: Sequence[Any], every: int) -> list[Point]:
-    """Combinations of the choices, a part of them that has no period of its own."""
+    """One in so many combinations of the choices; a number prime to theirs meets every choice."""
     return list(combinations(*choices))[::every]
 
 
@@ -121,7 +121,12 @@ def test_accumulator_takes_addends_of_other_formats(point: Point) -> None:
         assert rounded(exact, into, rounding, chance(r, drawn)) == out, (u, start, drawn)
 
 
-@pytest.mark.parametrize("point", some(OPERANDS, PRODUCTS, TARGETS, ROUNDINGS, every=13))
+BFLOAT16_INTO_FLOAT32 = ((BF16_FLUSH, BF16_FLUSH), None, hardware_format(8, 23), (NEAREST, None))
+
+
+@pytest.mark.parametrize(
+    "point", [*some(OPERANDS, PRODUCTS, TARGETS, ROUNDINGS, every=13), BFLOAT16_INTO_FLOAT32]
+)
 def test_mac_is_the_rounded_sum(point: Point) -> None:
     (a, b), product, into, (rounding, r) = point
     rng = np.random.default_rng(4)
