@@ -19,6 +19,7 @@ from analysis.distributions import Products
 from analysis.fixed_sums import SumOutcome, fixed_outcome
 from analysis.formats import Accumulator, FixedFormat, FloatFormat
 from analysis.noisy_terms import Outcome, product_terms
+from analysis.operand_noise import check_differ
 from analysis.sums_of_sums import predicted
 
 
@@ -31,9 +32,10 @@ class SumError:
     bias: float  #: E[computed − exact], in standard deviations of the exact sum
 
 
-def _check(n: int) -> None:
+def _check(products: Products, n: int) -> None:
     if n < 1:
         raise ValueError(f"predict: n (accumulation length) must be at least 1, got {n}")
+    check_differ(product_terms(products, None).values)
 
 
 def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
@@ -50,10 +52,10 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
     is added up on a sample of paths, which takes milliseconds; more of the same are free.
 
     Raises:
-        ValueError: n below 1; sums in fixed point or in blocks whose products are rounded, that are
-            added in a tree, or by an outer sum of another kind.
+        ValueError: n below 1; products that are all equal; sums in fixed point or in blocks whose
+            products are rounded, that are added in a tree, or by an outer sum of another kind.
     """
-    _check(n)
+    _check(products, n)
     return _sum_error(accumulator, products, n, (_width(accumulator),))
 
 
@@ -61,7 +63,7 @@ def predict_each(
     accumulators: Sequence[Accumulator], products: Products, n: int
 ) -> tuple[SumError, ...]:
     """:func:`predict` for several accumulators; chunks that differ in width are summed together."""
-    _check(n)
+    _check(products, n)
     widths: dict[Accumulator, set[int]] = {}
     for one in accumulators:
         widths.setdefault(_kind(one), set()).add(_width(one))

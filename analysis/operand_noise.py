@@ -49,11 +49,20 @@ def _in_blocks(products: Products) -> tuple[Floats, Floats]:
     return exact, rounded
 
 
+def check_differ(products: Floats) -> None:
+    """Raise ValueError where a sample of products is all equal, as at densities next to none."""
+    if not np.ptp(products) > 0.0:
+        raise ValueError(
+            f"products: must not all be equal, got {products.size} times {products.flat[0]:g}"
+        )
+
+
 @lru_cache(maxsize=256)
 def _moments(products: Products) -> tuple[float, float]:
     """E[δ]² and Var δ, in units of the exact product's variance."""
     exact, rounded = _in_blocks(products) if _has_blocks(products) else _one_by_one(products)
     error = rounded - exact
+    check_differ(exact)
     variance = float(exact.var())
     return float(error.mean()) ** 2 / variance, float(error.var()) / variance
 
@@ -67,7 +76,7 @@ def operand_noise(products: Products, n: int) -> float:
     True
 
     Raises:
-        ValueError: an operand has no format.
+        ValueError: an operand has no format, or products are all equal.
     """
     for one in (products.a, products.b):
         if one is not None and one.format is None:

@@ -60,7 +60,7 @@ def test_a_file_is_a_sample_named_by_its_values(dtype: type, tmp_path: Path) -> 
         ("gaussian:", "no distribution or format is named ''"),
         ("e99m2", "format e99m2: exponent bits must be in 2..10, got 99"),
         ("gaussian*gaussian*gaussian", "must be of one or two operands"),
-        ("missing.npy", "missing.npy: is not a regular file"),
+        ("missing.npy", "missing.npy: no such file"),
         (".", "no distribution or format"),
     ],
 )
