@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 NETWORK ?= resnet18-imagenet
 
-.PHONY: run test lint types unit format bench clean
+.PHONY: run test lint types unit format bench synthesis clean
 
 run: $(STAMP)
 	$(BIN)/partialsum run $(NETWORK) --out out/$(NETWORK)
@@ -28,6 +28,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+synthesis: $(STAMP)
+	$(BIN)/python -m models.accelerator.synthesis
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
