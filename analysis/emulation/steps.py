@@ -2,7 +2,7 @@
 
 ``tile.py`` emits a step, ``ways.py`` proves which one is exact for given data and fills in its
 words. A step is passed to compiled code as a type, so each is compiled once, and cached on disk,
-for all formats; what depends on the format is in its :class:`Words`.
+for all formats; what depends on the format is in its :class:`Word`.
 """
 
 from dataclasses import dataclass
