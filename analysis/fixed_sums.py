@@ -40,7 +40,7 @@ from analysis.formats import (
     float_format,
 )
 from analysis.simulation import random_sums
-from analysis.stratified import operand_pairs
+from analysis.stratified import SEED, exact_moments, operand_pairs
 from analysis.sum_tails import OVERSHOOT, Steps, normal_level, product_steps
 from analysis.walled_walk import Moments, Walk, walled, wrapped
 
@@ -48,8 +48,8 @@ Floats = npt.NDArray[np.float64]
 
 #: values that stand for a chunk's result
 _RESULTS = 4096
-#: block sums in a round, rounds, and their seed
-_BLOCKS, _ROUNDS, _SEED = (256, 256), 6, 20190506
+#: block sums in a round, and rounds
+_BLOCKS, _ROUNDS = (256, 256), 6
 #: of the products' variance, what is none
 _NOTHING = 1e-12
 
@@ -168,7 +168,7 @@ def _block_sums(accumulator: Accumulator, products: Products, n: int) -> SumOutc
         accumulator.format, chunk=accumulator.chunk, outer=Accumulator(float_format(10, 48))
     )
     rounds = [
-        random_sums((wide,), products, n, shape=_BLOCKS, seed=_SEED, number=number)
+        random_sums((wide,), products, n, shape=_BLOCKS, seed=SEED, number=number)
         for number in range(_ROUNDS)
     ]
     exact = np.concatenate([one.exact for one in rounds])
@@ -178,12 +178,6 @@ def _block_sums(accumulator: Accumulator, products: Products, n: int) -> SumOutc
     slope = float(np.mean((exact - exact.mean()) * error)) / float(exact.var())
     mean_error = float(error.mean()) - slope * (float(exact.mean()) - mean)
     return SumOutcome(mean_error, ratio * float(error.var()), ratio * float((exact + error).var()))
-
-
-def exact_moments(products: Products, n: int) -> tuple[float, float]:
-    """Mean and variance of exact sums of ``n`` products."""
-    a, b = operand_pairs(products)
-    return n * float((a * b).mean()), n * float((a * b).var())
 
 
 def inner_outcome(accumulator: Accumulator, products: Products, n: int) -> SumOutcome:

@@ -29,13 +29,12 @@ from analysis.increments import (
     rise,
     tally,
 )
-from analysis.stratified import operand_pairs
+from analysis.stratified import SEED, exact_moments, operand_pairs
 
 #: tuples of products, of which half are negatives of the others where signs do not matter
 _TUPLES = 4096
 #: binades of the sum below and above a step's deviation
 _BELOW, _ABOVE = 4, 20
-_SEED = 20190506  # any
 #: places of :func:`_cuts`
 _KEPT, _ALIGNMENT, _APART, _TERMS, _SUM, _JOINING = range(6)
 
@@ -120,7 +119,7 @@ def _steps(
 def _tuples(products: Products, terms: int, order: Fused, mirrored: bool) -> tuple[Floats, Floats]:
     """Products, (tuples, terms), and the largest exponent of each tuple."""
     a, b = operand_pairs(products)
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(SEED)
     count = _TUPLES // 2 if mirrored else _TUPLES
     picked = rng.integers(0, a.size, (count, terms))
     x, y = a[picked], b[picked]
@@ -131,12 +130,6 @@ def _tuples(products: Products, terms: int, order: Fused, mirrored: bool) -> tup
     tops = np.where(x * y != 0.0, exponents, -(10**6)).max(axis=1).astype(np.float64)
     rows = x * y
     return (np.concatenate([rows, -rows]), np.tile(tops, 2)) if mirrored else (rows, tops)
-
-
-def _exact_moments(products: Products, terms: int) -> tuple[float, float]:
-    """Mean and deviation of a step, which its sample only estimates."""
-    a, b = operand_pairs(products)
-    return terms * float((a * b).mean()), math.sqrt(terms) * float((a * b).std())
 
 
 def fused_increments(
@@ -162,10 +155,10 @@ def fused_increments(
                 (own.code, own.turned.code), rule.levels,
             )  # fmt: skip
         interior[:, side, ERROR] *= sign
-    mean, deviation = _exact_moments(products, terms)
-    interior[..., SQUARE] += deviation**2 + mean**2 - np.square(sums).mean()
+    mean, variance = exact_moments(products, terms)  # which the sample only estimates
+    interior[..., SQUARE] += variance + mean**2 - np.square(sums).mean()
     none = np.zeros((len(interior), 2, 2, POINTS, 4))
     mean = 0.0 if mirrored else mean
     odd = np.zeros(len(interior))
     least = first - width
-    return Increments(least, mean, deviation, mirrored, False, interior, none, odd), sums
+    return Increments(least, mean, math.sqrt(variance), mirrored, False, interior, none, odd), sums

@@ -58,10 +58,11 @@ _OVERSHOOT = 0.58
 _FLUX_SHARE = 0.8
 #: of the integral of the error of rounding to nearest at a power of two
 _EDGE_SHIFT = 1.0 / 32.0
-#: roundings as the kernels know them, of a positive sum and of a negative one turned positive
+#: roundings as the kernels know them
 _RULES = {rounding: code for code, rounding in enumerate(Rounding)}
+EVEN, AWAY, TOWARD_ZERO, UP, DOWN, BY_CHANCE = range(6)
+#: of a negative sum turned positive
 _TURNED = {Rounding.UP: Rounding.DOWN, Rounding.DOWN: Rounding.UP}
-_EVEN, _AWAY, _DOWNWARD, _UPWARD, _FLOOR = range(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +111,13 @@ class Increments(NamedTuple):
 @jit
 def rise(fraction: float, rule: int, levels: int, odd: float) -> float:
     """The chance that a positive x is rounded up; ``odd``: that the integer below it is odd."""
-    if fraction == 0.0 or rule in (_DOWNWARD, _FLOOR):
+    if fraction == 0.0 or rule in (TOWARD_ZERO, DOWN):
         return 0.0
-    if rule == _UPWARD:
+    if rule == UP:
         return 1.0
-    if rule in (_EVEN, _AWAY):
+    if rule in (EVEN, AWAY):
         if fraction == 0.5:
-            return odd if rule == _EVEN else 1.0
+            return odd if rule == EVEN else 1.0
         return 1.0 if fraction > 0.5 else 0.0
     return math.floor(fraction * levels) / levels if levels else fraction
 
@@ -151,9 +152,9 @@ def _odd_share(products: Floats, ulp: float) -> float:
         low = math.floor(p / ulp)
         fraction, odd = p / ulp - low, is_odd(low)
         ties += fraction == 0.5
-        up = rise(fraction, _EVEN, 0, odd)
+        up = rise(fraction, EVEN, 0, odd)
         from_even += up * (1.0 - odd) + (1.0 - up) * odd
-        up = rise(fraction, _EVEN, 0, 1.0 - odd)
+        up = rise(fraction, EVEN, 0, 1.0 - odd)
         from_odd += up * odd + (1.0 - up) * (1.0 - odd)
     flow = products.size - from_odd + from_even
     return from_even / flow if ties and flow > 1e-9 * products.size else 0.5
@@ -162,7 +163,7 @@ def _odd_share(products: Floats, ulp: float) -> float:
 @jit
 def inside(products: Floats, ulp: float, rule: int, levels: int) -> Floats:
     """The moments of a positive sum deep inside a binade."""
-    share = _odd_share(products, ulp) if rule == _EVEN else 0.5
+    share = _odd_share(products, ulp) if rule == EVEN else 0.5
     moments = np.zeros(4)
     for p in products:
         low = math.floor(p / ulp)
@@ -228,13 +229,13 @@ def _fine_ends(products: Floats, ulp: float, rule: int, drift: float, ends: Floa
     flux = 0.5 * (outward * ahead + diffusion) * decay / (1.0 + ahead * decay) if odd else 0.0
     flux *= _FLUX_SHARE * whole / total
     ends[UPPER, 0, SQUARE] = ends[UPPER, 0, NOISE] = flux * ulp
-    if rule in (_DOWNWARD, _FLOOR):
+    if rule in (TOWARD_ZERO, DOWN):
         ends[UPPER, 0, ERROR] = -flux
-    elif rule in (_UPWARD, _AWAY):
+    elif rule in (UP, AWAY):
         ends[UPPER, 0, ERROR] = flux
-    elif rule == _EVEN:
+    elif rule == EVEN:
         ends[UPPER, 0, ERROR] = -flux * ulp * ups / up
-    if rule in (_EVEN, _AWAY):
+    if rule in (EVEN, AWAY):
         ends[LOWER, 0, ERROR] = -_EDGE_SHIFT * ulp * (1.0 - whole / total)
     return odd
 

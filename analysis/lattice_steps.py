@@ -19,10 +19,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.increments import Floats, Increments, is_odd, jit
+from analysis.increments import (
+    AWAY,
+    BY_CHANCE,
+    EVEN,
+    TOWARD_ZERO,
+    UP,
+    Floats,
+    Increments,
+    is_odd,
+    jit,
+)
 from analysis.walk_cells import GROWTH, JOINT, MOVE, SHIFT, SPREAD, fill
 
-_EVEN, _AWAY, _TOWARD_ZERO, _UP, _DOWN, _CHANCE = range(6)
 #: below this spacing, in deviations of a product, the lattice is uniform
 FINEST = 0.125
 
@@ -147,14 +156,14 @@ def _interval(
     """Products that bring s between points i and i + 1."""
     from_zero = grid.points[i] >= 0.0
     low, high = grid.points[i] - s - terms.centre, grid.points[i + 1] - s - terms.centre
-    if rule == _CHANCE:
+    if rule == BY_CHANCE:
         start, end = _before(terms.values, low), _before(terms.values, high)
         _to_both(terms.sums[end] - terms.sums[start], low, high, below, above)
-    elif rule in (_EVEN, _AWAY):
-        ties_up = is_odd(float(abs(i - grid.zero))) == 1.0 if rule == _EVEN else from_zero
+    elif rule in (EVEN, AWAY):
+        ties_up = is_odd(float(abs(i - grid.zero))) == 1.0 if rule == EVEN else from_zero
         _nearest(terms, low, high, ties_up, below, above)
     else:
-        upward = rule == _UP or (rule == _TOWARD_ZERO and not from_zero)
+        upward = rule == UP or (rule == TOWARD_ZERO and not from_zero)
         _cut(terms, low, high, upward, below, above)
 
 

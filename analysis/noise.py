@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from analysis.distributions import Products
 from analysis.fixed_sums import SumOutcome, fixed_outcome
 from analysis.formats import Accumulator, FixedFormat, FloatFormat
-from analysis.noisy_terms import Outcome, product_terms
-from analysis.operand_noise import check_differ
+from analysis.noisy_terms import Outcome
+from analysis.stratified import exact_moments
 from analysis.sums_of_sums import predicted
 
 
@@ -32,10 +32,9 @@ class SumError:
     bias: float  #: E[computed − exact], in standard deviations of the exact sum
 
 
-def _check(products: Products, n: int) -> None:
+def _check(n: int) -> None:
     if n < 1:
         raise ValueError(f"predict: n (accumulation length) must be at least 1, got {n}")
-    check_differ(product_terms(products, None).values)
 
 
 def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
@@ -55,7 +54,7 @@ def predict(accumulator: Accumulator, products: Products, n: int) -> SumError:
         ValueError: n below 1; products that are all equal; sums in fixed point or in blocks whose
             products are rounded, that are added in a tree, or by an outer sum of another kind.
     """
-    _check(products, n)
+    _check(n)
     return _sum_error(accumulator, products, n, (_width(accumulator),))
 
 
@@ -63,7 +62,7 @@ def predict_each(
     accumulators: Sequence[Accumulator], products: Products, n: int
 ) -> tuple[SumError, ...]:
     """:func:`predict` for several accumulators; chunks that differ in width are summed together."""
-    _check(products, n)
+    _check(n)
     widths: dict[Accumulator, set[int]] = {}
     for one in accumulators:
         widths.setdefault(_kind(one), set()).add(_width(one))
@@ -86,12 +85,12 @@ def _width(accumulator: Accumulator) -> int:
 def _sum_error(
     accumulator: Accumulator, products: Products, n: int, widths: tuple[int, ...]
 ) -> SumError:
+    _, variance = exact_moments(products, n)
     outcome: Outcome | SumOutcome
     if isinstance(accumulator.outer_accumulator.format, FixedFormat):
         outcome = fixed_outcome(accumulator, products, n)
     else:
         outcome = predicted(accumulator, products, n, widths)
-    variance = n * float(product_terms(products, None).values.var())
     noise, mean_error = outcome.error_variance / variance, outcome.mean_error / math.sqrt(variance)
     spread = math.sqrt(max(noise, 0.0))  # no sum's deviation differs by more than its error's
     least, most = max(0.0, 1.0 - spread) ** 2, (1.0 + spread) ** 2

@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from analysis.distributions import Blocks, Products
 from analysis.operands import on_grid
-from analysis.stratified import exact_pairs, operand_pairs
+from analysis.stratified import SEED, check_differ, exact_pairs, operand_pairs
 
 Floats = npt.NDArray[np.float64]
 
-#: (K, sums) of operands that are drawn, and their seed
-_DRAWN, _SEED = (1024, 512), 20190506
+#: (K, sums) of operands that are drawn
+_DRAWN = (1024, 512)
 
 
 def _has_blocks(products: Products) -> bool:
@@ -40,21 +40,13 @@ def _in_blocks(products: Products) -> tuple[Floats, Floats]:
     for number, one in enumerate((products.a, products.b)):
         if one is None:
             continue
-        rng = np.random.default_rng((_SEED, number))
+        rng = np.random.default_rng((SEED, number))
         kept = rng.random(_DRAWN) < one.density
         x = one.scale * kept * (one.distribution.draw(rng, _DRAWN) + one.shift)
         form = products.grid if one.format is None else one.format
         exact *= x
         rounded *= on_grid(x.astype(np.float32), form)
     return exact, rounded
-
-
-def check_differ(products: Floats) -> None:
-    """Raise ValueError where a sample of products is all equal, as at densities next to none."""
-    if not np.ptp(products) > 0.0:
-        raise ValueError(
-            f"products: must not all be equal, got {products.size} times {products.flat[0]:g}"
-        )
 
 
 @lru_cache(maxsize=256)

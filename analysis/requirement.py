@@ -16,6 +16,7 @@ does not average out over a batch, a layer or many steps.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from analysis.distributions import Operand, Products, Shape
 from analysis.formats import Accumulator, FloatFormat, Rounding, float_format
@@ -225,9 +226,10 @@ def least_bits(of: Sought, criterion: Criterion) -> int:
         widths, most = _by_theorem(of, criterion), MAX_BITS
     else:
         widths, most = _by_noise(of, criterion), _MOST_BITS
-    for m_acc in widths:
-        return m_acc
-    raise ValueError(f"n = {of.n}: no width up to {most} bits meets {criterion.label}")
+    least = next(widths, None)
+    if least is None:
+        raise ValueError(f"n = {of.n}: no width up to {most} bits meets {criterion.label}")
+    return least
 
 
 def _by_theorem(of: Sought, criterion: Theorem) -> Iterator[int]:
@@ -244,13 +246,15 @@ def _by_noise(of: Sought, criterion: NoiseCriterion) -> Iterator[int]:
 
     Only there: what narrower ones do to a sum that they lose is not predicted.
     """
+    summed = of.summed
 
+    @cache
     def accepts(m_acc: int) -> bool:
-        return within(of.error(m_acc), criterion, of.summed)
+        return within(of.error(m_acc), criterion, summed)
 
     inner = of.n if of.chunk is None else min(of.n, of.chunk)
     noise = SUM_NOISE * (inner + of.n / inner)
-    guess = round(0.5 * math.log2(noise / criterion.allowed(of.summed)))
+    guess = round(0.5 * math.log2(noise / criterion.allowed(summed)))
     m_acc = min(max(guess, 1), _MOST_BITS)
     while m_acc > 1 and accepts(m_acc) and accepts(m_acc - 1):
         m_acc -= 1

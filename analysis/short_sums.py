@@ -18,13 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis.increments import Floats, Rule, jit
+from analysis.increments import AWAY, BY_CHANCE, DOWN, EVEN, UP, Floats, Rule, jit
 
 FEW = 8
 #: paths at least, and roundings of one width up to which there are more of them
 PATHS, _ROUNDINGS, _MOST_PATHS = 1 << 12, 1 << 22, 1 << 17
 _BLOCK = 512  #: of paths that stay in the cache
-_EVEN, _AWAY, _TOWARD_ZERO, _UP, _DOWN, _CHANCE = range(6)
 
 
 @jit
@@ -60,15 +59,15 @@ def _added(
     mask, half = (np.int64(1) << drop) - 1, np.int64(1) << (drop - 1)
     for k in range(x.size):
         add = np.int64(0)
-        if rule == _EVEN:
+        if rule == EVEN:
             add = half - 1 + ((whole[k] >> drop) & 1)
-        elif rule == _AWAY:
+        elif rule == AWAY:
             add = half
-        elif rule == _UP:
+        elif rule == UP:
             add = np.int64(0) if whole[k] < 0 else mask
-        elif rule == _DOWN:
+        elif rule == DOWN:
             add = mask if whole[k] < 0 else np.int64(0)
-        elif rule == _CHANCE:
+        elif rule == BY_CHANCE:
             add = chances[k] >> width
             if level_bits >= 0:
                 add = (chances[k] >> (52 - level_bits)) << (drop - level_bits)

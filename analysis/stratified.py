@@ -22,10 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 #: values of terms, and of products
 TERMS, PAIRS = 1 << 14, 1 << 15
-_GOLDEN = 0.6180339887498949
+#: (√5 − 1)/2, whose multiples fill the unit interval evenly
+GOLDEN = 0.6180339887498949
 #: of the lattice: a sample whose moments and rounding errors are those of large random ones
 _OFFSET = 1.0 / 3.0
-_SEED = 20190506  # any
+SEED = 20190506  #: any, of samples that are the same every time
 
 
 def _quantiles(distribution: Distribution, at: Floats) -> Floats:
@@ -42,7 +43,7 @@ def _quantiles(distribution: Distribution, at: Floats) -> Floats:
             return (2.0 * at - 1.0) * math.sqrt(3.0)
         case Sample(values=values):
             return np.sort(values.astype(np.float64))[(at * values.size).astype(np.int64)]
-    drawn = distribution.draw(np.random.default_rng(_SEED), (at.size,))
+    drawn = distribution.draw(np.random.default_rng(SEED), (at.size,))
     return np.sort(drawn.astype(np.float64))[(at * at.size).astype(np.int64)]
 
 
@@ -63,7 +64,7 @@ def _values(operand: Operand, products: Products, at: Floats) -> Floats:
 
 def _in_blocks(products: Products) -> tuple[Floats, Floats]:
     """Pairs of neighbours along K."""
-    ((a, b),) = operand_tiles(products, 1024, (2, 64), _SEED)
+    ((a, b),) = operand_tiles(products, 1024, (2, 64), SEED)
     left = np.repeat(a.T[:, :1], b.shape[1], axis=1)
     return left.ravel().astype(np.float64), b.ravel().astype(np.float64)
 
@@ -91,11 +92,36 @@ def exact_pairs(products: Products) -> tuple[Floats, Floats]:
     return _mirrored(products, a, b)
 
 
+def check_differ(products: Floats) -> None:
+    """Raise ValueError where a sample of products is all equal, as at densities next to none."""
+    if not np.ptp(products) > 0.0:
+        raise ValueError(
+            f"products: must not all be equal, got {products.size} times {products.flat[0]:g}"
+        )
+
+
+@lru_cache(maxsize=256)
+def _moments(products: Products) -> tuple[float, float]:
+    a, b = operand_pairs(products)
+    check_differ(a * b)
+    return float((a * b).mean()), float((a * b).var())
+
+
+def exact_moments(products: Products, n: int) -> tuple[float, float]:
+    """Mean and variance of exact sums of ``n`` products.
+
+    Raises:
+        ValueError: all products are equal.
+    """
+    mean, variance = _moments(products)
+    return n * mean, n * variance
+
+
 def _places(products: Products) -> tuple[Floats, Floats]:
     """The quantiles of both operands."""
     count = TERMS if products.b is None else PAIRS
     i = np.arange(count, dtype=np.float64)
-    return (i + 0.5) / count, (i * _GOLDEN + _OFFSET) % 1.0
+    return (i + 0.5) / count, (i * GOLDEN + _OFFSET) % 1.0
 
 
 def _mirrored(products: Products, a: Floats, b: Floats) -> tuple[Floats, Floats]:

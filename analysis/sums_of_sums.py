@@ -22,19 +22,18 @@ import numpy as np
 from scipy.special import ndtri
 
 from analysis.distributions import Products
-from analysis.fixed_sums import chunk_results, exact_moments, inner_outcome
+from analysis.fixed_sums import chunk_results, inner_outcome
 from analysis.formats import Accumulator, FloatFormat, Fused, NumberFormat, Product, Tree
 from analysis.fused_increments import fused_increments, is_symmetric
 from analysis.increments import Floats, Increments, Rule, increments
 from analysis.noisy_terms import Outcome, Terms, product_terms, rule_of
 from analysis.one_sum import SHORT, Sum, Summation, sums_of
 from analysis.sparse_sums import SPARSE, sparse_sums
-from analysis.stratified import operand_pairs, symmetric
+from analysis.stratified import GOLDEN, exact_moments, operand_pairs, symmetric
 from analysis.tree_sums import tree_sum
 
 #: values of a chunk's result, and their deviations that the outer sum may reach
 _RESULTS, _REACH = 2048, 10.0
-_GOLDEN = 0.6180339887498949
 #: binades around a product's deviation in which a common grid of products is looked for
 _GRIDS = range(-24, 8)
 
@@ -66,7 +65,7 @@ def common_grids(products: Products, count: int) -> Floats:
     exponents = np.array(_GRIDS) + math.floor(math.log2(values.std()))
     steps = np.ldexp(values, -exponents[:, None])
     shared = np.mean(steps == np.rint(steps), axis=1) ** count
-    at = (_GOLDEN * (np.arange(_RESULTS) + 0.5)) % 1.0
+    at = (GOLDEN * (np.arange(_RESULTS) + 0.5)) % 1.0
     held = (shared[None, :] > at[:, None]).sum(axis=1)
     return np.asarray(exponents[np.maximum(held - 1, 0)], dtype=np.float64)
 

@@ -22,11 +22,12 @@ from analysis.formats import Product
 from analysis.increments import Floats, Rule
 from analysis.noisy_terms import Outcome, product_terms
 from analysis.short_sums import rounded_sum
+from analysis.stratified import GOLDEN
 
 #: pairs of nodes, and values of a node's distribution
 _PAIRS, _VALUES = 1 << 15, 1 << 12
-#: of the second node's ranks, and of the chance of rounding up: irrational and independent
-_GOLDEN, _ROOT = 0.6180339887498949, 0.41421356237309515
+#: of the chance of rounding up: irrational, and independent of the second node's ranks
+_ROOT = 0.41421356237309515
 
 
 def _thinned(values: Floats) -> Floats:
@@ -45,7 +46,7 @@ def _pair(left: Outcome, right: Outcome, width: int, rule: Rule) -> Outcome:
     assert left.values is not None
     assert right.values is not None
     x = _picked(left.values, (i + 0.5) / _PAIRS)
-    y = _picked(right.values, (i * _GOLDEN) % 1.0)
+    y = _picked(right.values, (i * GOLDEN) % 1.0)
     s, e = rounded_sum(x, y, (i * _ROOT) % 1.0, width, rule)
     joint = np.cov(np.stack([x, y, e]), ddof=0)
     with_x, with_y, noise = (float(one) for one in joint[2])

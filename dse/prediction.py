@@ -9,7 +9,7 @@ from pydantic import BaseModel, RootModel
 
 from analysis.noise import SumError, predict
 from dse.progress import Advance
-from dse.simulation_study import Study, jobs
+from dse.simulation_study import Job
 from dse.simulation_sweep import SimulationRow, measured_figures, sweep
 from dse.sum_grid import Sum, SumFields, SumGrid, described, single_sum, sums_of
 from models.files import read_model
@@ -50,10 +50,10 @@ def predictions(grid: SumGrid) -> list[Prediction]:
 
 
 def simulated(
-    rows: Sequence[Prediction], study: Study, clock: Callable[[], float], advance: Advance
+    rows: Sequence[Prediction], wanted: Sequence[Job], clock: Callable[[], float], advance: Advance
 ) -> list[Prediction]:
     """The predictions for a study's sums, with its simulations beside them."""
-    measured = sweep(jobs(study), None, clock, advance)
+    measured = sweep(wanted, None, clock, advance)
     return [row.beside(other) for row, other in zip(rows, measured, strict=True)]
 
 

@@ -75,8 +75,7 @@ def chunk(
 
     Example: partialsum chunk --n 1000000 --m-p 5
     """
-    options = {k: v for k, v in locals().items() if k in Question.model_fields}
-    question = validated(options, Question)
+    question = validated(options_of(locals(), Question), Question)
     chunks, levels = cut_rows(n, question)
     if as_json:
         print_json([*chunks, *levels])

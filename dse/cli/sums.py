@@ -91,9 +91,9 @@ def predict(
         return
     rows = predictions(validated(options_of(options, SumGrid), SumGrid))
     if simulate:
-        study = study_of(options)
-        with _watched("predict", jobs(study)) as advance:
-            rows = simulated(rows, study, time.perf_counter, advance)
+        wanted = jobs(study_of(options))
+        with _watched("predict", wanted) as advance:
+            rows = simulated(rows, wanted, time.perf_counter, advance)
     _show(rows, as_json, predictions_table)
 
 

@@ -1,8 +1,8 @@
 """Commands that answer with widths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
@@ -40,6 +40,7 @@ from dse.options import (
 )
 from dse.pipeline import PROBE_NETWORK
 from dse.scaling import scaled
+from dse.sum_grid import options_of
 from dse.tables import (
     criteria_table,
     noise_line,
@@ -95,7 +96,7 @@ def bits(
 
     Example: partialsum bits resnet18-imagenet --chunk 64 --criterion all
     """
-    question = validated(_asked(locals()), Question)
+    question = validated(options_of(locals(), Question), Question)
     if (network is None) == (n is None):
         raise ValueError("bits: give either a network or --n, got " + ("both" if n else "neither"))
     shapes = None if network is None else load_network(network)
@@ -176,17 +177,13 @@ def scale(
 
     Example: partialsum scale llama3-8b --tokens 2048 --tokens 8192 --tokens 131072
     """
-    question = validated(_asked(locals()), Question)
+    question = validated(options_of(locals(), Question), Question)
     found = scaled(network, batch or (), tokens or (), question)
     if not _as_data(found, as_json, csv):
         console.print(requirements_line(found))
         if question.criterion not in (None, CriterionName.THEOREM):
             console.print(noise_line(question.summed_text, question.rounding), highlight=False)
         console.print(scaling_table(found))
-
-
-def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in Question.model_fields}
 
 
 def _judge(
