@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.catalog import FORMATS
@@ -185,7 +185,6 @@ def in_both_types(x: float) -> list[Array]:
     return [array for array in both if float(array[0]) == x]
 
 
-@settings(deadline=None)  # the first call of a kind compiles
 @given(
     near_the_grid() | st.tuples(all_formats, finite | st.floats(width=32, allow_nan=False)),
     st.sampled_from(DETERMINISTIC),
@@ -200,7 +199,6 @@ def test_any_format_rounds_as_defined(case: tuple[Format, float], rounding: Roun
         assert_same(quantize(y, form, rounding), y)
 
 
-@settings(deadline=None)  # the first call of a kind compiles
 @given(
     near_the_grid() | st.tuples(all_formats, st.floats(allow_nan=False)),
     st.none() | st.integers(1, 32),

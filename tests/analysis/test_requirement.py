@@ -45,7 +45,7 @@ def test_the_theorem_is_the_default_and_stands_as_published(
     assert all(one >= math.log(50.0) for one in lost[:-1])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(8, 10**5),
     st.sampled_from(ROUNDINGS),

@@ -62,7 +62,7 @@ def operands(one: Accumulator) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("one", KINDS.values(), ids=KINDS)
 @given(cuts=st.sets(st.integers(1, 199)))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_sums_do_not_depend_on_where_they_are_cut(one: Accumulator, cuts: set[int]) -> None:
     a, b = operands(one)
     running = RunningSum(one, (3, 64), STREAM)

@@ -49,7 +49,7 @@ def test_scheduled_cost_is_the_share_weighted_cost_of_its_phases(schedule: Sched
     assert cost.latency_s == pytest.approx(latency_s, rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_counting_equal_gemms_once_times_their_number_changes_nothing(data: st.DataObject) -> None:
     repeats = [data.draw(st.integers(1, 4)) for _ in GEMMS]

@@ -320,7 +320,7 @@ truncating = st.builds(
 chunked = st.builds(replace, truncating, chunk=st.integers(1, 9), outer=st.none() | truncating)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data(), deterministic | drawn | chunked)
 def test_adversarial_sums(data: st.DataObject, accumulator: Accumulator) -> None:
     rows, length, columns = (data.draw(st.integers(1, most)) for most in (3, 12, 3))

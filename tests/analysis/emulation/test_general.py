@@ -316,7 +316,7 @@ def accumulators(draw: st.DrawFn) -> Accumulator:
     return of(form, order=order, product=product, chunk=chunk, outer=outer)  # type: ignore[no-any-return]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(accumulators(), st.floats(-0.3, 1.1), st.integers(0, 2**32), st.sampled_from([0, 0, 0.1]))
 def test_any_accumulator(accumulator: Accumulator, where: float, seed: int, special: float) -> None:
     rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ Pairs = Sequence[tuple[float, float]]
 INFINITY, SATURATE = Overflow.INFINITY, Overflow.SATURATE
 HALF = FloatFormat("half", 5, 10, overflow=INFINITY)
 SINGLE = FloatFormat("single", 8, 23, overflow=INFINITY)
-quick = settings(deadline=None, max_examples=150)
+quick = settings(max_examples=150)
 
 
 def summed(
@@ -206,7 +206,7 @@ def test_every_rounding_is_that_of_gfloat(info: Any, form: FloatFormat, rounding
     saturate = form.overflow is SATURATE
     rounder = partial(gfloat.round_float, info, rnd=MODES[rounding], sat=saturate)
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(on_one_grid())
     def check(pairs: Pairs) -> None:
         assert_same(summed(pairs, Accumulator(form, rounding)), simple_sum(pairs, rounder))
@@ -219,7 +219,7 @@ def test_stochastic_sums_are_those_of_gfloat_given_the_bits(info: Any, form: Flo
     """Its "StochasticFastest" cuts to r bits and adds the random ones, as ours does."""
     mode, saturate = gfloat.RoundMode.StochasticFastest, form.overflow is SATURATE
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(on_one_grid(), st.integers(1, 32), st.builds(Stream, st.integers(0, 2**64 - 1)))
     def check(pairs: Pairs, bits: int, stream: Stream) -> None:
         total = 0.0
@@ -251,7 +251,7 @@ def test_rounded_products_are_those_of_apytypes(
     form = FloatFormat("f", exponent_bits, mantissa_bits, overflow=INFINITY)
     accumulator = Accumulator(form, rounding, product=Product(form, rounding))
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(pairs_of(codes(ml_dtypes.float8_e4m3)).filter(bool))
     def check(pairs: Pairs) -> None:
         a, b = (

@@ -33,7 +33,7 @@ Pairs = Sequence[tuple[float, float]]
 SATURATE, WRAP = Overflow.SATURATE, Overflow.WRAP
 HALF = FloatFormat("half", 5, 10, overflow=Overflow.INFINITY)
 SINGLE = FloatFormat("single", 8, 23, overflow=Overflow.INFINITY)
-quick = settings(deadline=None, max_examples=150)
+quick = settings(max_examples=150)
 
 
 def summed(pairs: Pairs, accumulator: Accumulator, start: float = 0.0) -> float:
@@ -69,7 +69,7 @@ def test_fixed_point_is_integer_arithmetic(rounding: Rounding, overflow: Overflo
 
     small = st.integers(-40, 40)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(st.lists(st.tuples(small, small), max_size=12), st.integers(2, 14), st.integers(-3, 10))
     def check(ints: Sequence[tuple[int, int]], width: int, fraction: int) -> None:
         total, half = 0, 1 << (width - 1)
@@ -157,7 +157,7 @@ fused_orders = st.builds(
 results = st.sampled_from([SINGLE, HALF, float_format(8, 13), float_format(6, 3)])
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(
     st.lists(half_pairs, max_size=24) | st.lists(st.tuples(halves, tiny), max_size=24),
     halves | tiny,

@@ -85,7 +85,7 @@ def test_macs_and_parameters_of_a_convolution_are_torchs(layer: Conv2d) -> None:
     assert sum(p.numel() for p in module.parameters()) == layer.parameters
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     groups=st.integers(1, 3),
     channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
