@@ -150,23 +150,26 @@ def remedies(case: SumCase) -> tuple[Remedied, ...]:
     return tuple(sorted(found, key=lambda one: one.error.nmse))
 
 
+def _joint(error: SumError) -> float:
+    """κ = Cov(s, d)/V."""
+    return (error.retention + 1.0 - (error.nmse - error.bias**2)) / 2.0
+
+
 def rescaled(error: SumError, mean: float, factor: float) -> SumError:
     """``error`` of a sum that is multiplied by ``factor``; ``mean`` of the exact sum in its √Var.
 
     >>> rescaled(SumError(retention=0.25, nmse=0.25, bias=0.0), 0.0, 2.0)
     SumError(retention=1.0, nmse=0.0, bias=0.0)
     """
-    joint = (error.retention + 1.0 - (error.nmse - error.bias**2)) / 2.0
     bias = factor * (mean + error.bias) - mean
     retention = factor**2 * error.retention
-    return SumError(retention, retention - 2.0 * factor * joint + 1.0 + bias**2, bias)
+    return SumError(retention, retention - 2.0 * factor * _joint(error) + 1.0 + bias**2, bias)
 
 
 def best_factor(error: SumError, mean: float) -> float:
     """The factor after which a sum's NMSE is least."""
-    joint = (error.retention + 1.0 - (error.nmse - error.bias**2)) / 2.0
     shifted = mean + error.bias
-    return (joint + shifted * mean) / (error.retention + shifted**2)
+    return (_joint(error) + shifted * mean) / (error.retention + shifted**2)
 
 
 def _rescaled(case: SumCase, base: SumError) -> Iterator[Remedied]:

@@ -235,6 +235,11 @@ class Products:
     b: Operand | None = None
 
     @property
+    def in_blocks(self) -> bool:
+        """Whether an operand shares exponents with its neighbours along K."""
+        return any(isinstance(one.format, Blocks) for one in (self.a, self.b) if one is not None)
+
+    @property
     def side(self) -> Side:
         """What the samples of a round share. Terms take signs where −x is distributed as x."""
         if self.b is not None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from analysis.distributions import Blocks, Products
+from analysis.distributions import Products
 from analysis.operands import on_grid
 from analysis.stratified import SEED, check_differ, exact_pairs, operand_pairs
 
@@ -21,10 +21,6 @@ Floats = npt.NDArray[np.float64]
 
 #: (K, sums) of operands that are drawn
 _DRAWN = (1024, 512)
-
-
-def _has_blocks(products: Products) -> bool:
-    return any(isinstance(one.format, Blocks) for one in (products.a, products.b) if one)
 
 
 def _one_by_one(products: Products) -> tuple[Floats, Floats]:
@@ -52,7 +48,7 @@ def _in_blocks(products: Products) -> tuple[Floats, Floats]:
 @lru_cache(maxsize=256)
 def _moments(products: Products) -> tuple[float, float]:
     """E[δ]² and Var δ, in units of the exact product's variance."""
-    exact, rounded = _in_blocks(products) if _has_blocks(products) else _one_by_one(products)
+    exact, rounded = _in_blocks(products) if products.in_blocks else _one_by_one(products)
     error = rounded - exact
     check_differ(exact)
     variance = float(exact.var())

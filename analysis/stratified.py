@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from analysis.distributions import Blocks, Distribution, Operand, Products, Sample, Shape
+from analysis.distributions import Distribution, Operand, Products, Sample, Shape
 from analysis.operands import on_grid, operand_tiles
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +75,7 @@ def operand_pairs(products: Products) -> tuple[Floats, Floats]:
 
     Where −p is distributed as p, every product comes with its negative.
     """
-    if any(isinstance(one.format, Blocks) for one in (products.a, products.b) if one is not None):
+    if products.in_blocks:
         a, b = _in_blocks(products)
     else:
         first, second = _places(products)

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_ndtr, ndtr
 
-from analysis.distributions import Blocks, Operand, Products
+from analysis.distributions import Operand, Products
 from analysis.stratified import operand_pairs
 
 Floats = npt.NDArray[np.float64]
@@ -92,13 +92,12 @@ def product_steps(products: Products) -> Steps:
     """Products of all values of one operand with all of the other; in blocks, a sample.
 
     Of few values, which resolve tails but not the smallest products. The stratified pairs of
-    :mod:`analysis.stratified` would have one pair of extremes too many.
+    :mod:`analysis.stratified` have too few pairs of extremes for that.
 
     Raises:
         ValueError: all products are equal.
     """
-    pair = (products.a, products.b)
-    if any(one is not None and isinstance(one.format, Blocks) for one in pair):
+    if products.in_blocks:
         a, b = operand_pairs(products)
         steps = Steps(a * b, np.full(a.size, 1.0 / a.size))
     elif products.b is None:

@@ -9,6 +9,7 @@ whose measured NMSE is in 1e-6..0.5, the worst of them, and how well widths are 
 """
 
 import csv
+import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from benchmarks.noise_study import (
     requirements,
 )
 from benchmarks.timing import console, table
+from models.files import write_atomically
 from reports.figures.noise_accuracy import Comparison, noise_accuracy_data, noise_accuracy_figure
 
 OUT = Path("out")
@@ -79,13 +81,11 @@ def widths(found: Sequence[Requirement]) -> None:
 
 def written(cases: Sequence[Case], path: Path) -> None:
     """The rows, complete or not at all."""
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(cases[0])))
-        writer.writeheader()
-        writer.writerows(map(asdict, cases))
-    part.replace(path)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(asdict(cases[0])))
+    writer.writeheader()
+    writer.writerows(map(asdict, cases))
+    write_atomically(path, file.getvalue())
 
 
 def drawn(cases: Sequence[Case], path: Path) -> None:
@@ -94,9 +94,7 @@ def drawn(cases: Sequence[Case], path: Path) -> None:
         for one in cases
     ]
     figure = noise_accuracy_figure(noise_accuracy_data(points))
-    part = path.with_suffix(".part")
-    figure.write_html(part, include_plotlyjs=True)
-    part.replace(path)
+    write_atomically(path, figure.to_html(include_plotlyjs=True))
 
 
 def main(samples: int) -> None:

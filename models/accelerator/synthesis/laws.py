@@ -24,6 +24,7 @@ from models.accelerator.synthesis.flow import Effort
 from models.accelerator.synthesis.measurements import RESULTS, Record
 from models.accelerator.synthesis.points import Point
 from models.accelerator.synthesis.shapes import SHAPES, variables
+from models.files import write_atomically
 
 LAWS = RESULTS / "laws.json"
 #: Points of each block that its laws are checked on and not fitted to; never more than a quarter.
@@ -172,7 +173,7 @@ def write(
         if own
     }
     whole = {"_meta": dict(meta), "laws": stored, "ratios": spreads}
-    path.write_text(json.dumps(whole, indent=1) + "\n")
+    write_atomically(path, json.dumps(whole, indent=1) + "\n")
 
 
 def _residuals(found: Residuals) -> dict[str, float]:

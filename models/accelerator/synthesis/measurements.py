@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.accelerator.synthesis.points import Point, digest
+from models.files import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -48,9 +49,7 @@ def save(path: Path, found: Measurements) -> None:
     records = found.records
     head = json.dumps({**found.meta, "rtl": found.rtl}, indent=1)
     rows = ",\n".join(json.dumps(_row(point, records[point])) for point in sorted(records))
-    whole = path.with_suffix(".part")
-    whole.write_text(f'{{"_meta": {head},\n"points": [\n{rows}\n]}}\n')
-    whole.replace(path)
+    write_atomically(path, f'{{"_meta": {head},\n"points": [\n{rows}\n]}}\n')
 
 
 def _row(point: Point, record: Record) -> dict[str, Any]:
